@@ -1,0 +1,105 @@
+"""The artifact store: envelopes by kind and digest, at any fsspec URL, with a local cache.
+
+    <url>/snapshots/<digest>/…   <url>/checkpoints/<digest>/…   <url>/completions/<digest>/…
+
+The manifest is uploaded last, so a reader never sees a half-written envelope. Nothing is ever changed in place.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from exchange import envelope
+from exchange.envelope import MANIFEST, EnvelopeError
+
+KINDS = ("snapshots", "checkpoints", "completions")
+
+
+class Store:
+    """Envelopes at an fsspec URL. A local folder is used in place; anything else is cached below `cache` by digest."""
+
+    def __init__(self, url: str, *, cache: Path, **options: Any) -> None:
+        self.filesystem, self.root = fsspec.core.url_to_fs(url, **options)
+        self.cache = cache
+        self.is_local = isinstance(self.filesystem, LocalFileSystem)
+
+    def put(self, kind: str, directory: Path) -> str:
+        """Publish a sealed envelope; return its digest. Publishing it again changes nothing."""
+        manifest = envelope.verify(directory)
+        digest = envelope.manifest_digest(manifest)
+        target = self._path(kind, digest)
+        if self.filesystem.exists(f"{target}/{MANIFEST}"):
+            return digest
+        for name in (*manifest["files"], MANIFEST):
+            self.filesystem.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
+            self.filesystem.put_file(str(directory / name), f"{target}/{name}")
+        return digest
+
+    def list(self, kind: str) -> list[str]:
+        """Digests of all finished envelopes of a kind, sorted."""
+        root = f"{self.root}/{_known(kind)}"
+        if not self.filesystem.isdir(root):
+            return []
+        self.filesystem.invalidate_cache(root)
+        found = (entry.rstrip("/").rpartition("/")[2] for entry in self.filesystem.ls(root, detail=False))
+        return sorted(d for d in found if len(d) == 64 and self.filesystem.exists(f"{root}/{d}/{MANIFEST}"))
+
+    def manifest(self, kind: str, digest: str) -> dict[str, Any]:
+        """The manifest of one envelope, without fetching its files."""
+        if self.is_local:
+            return envelope.read_manifest(Path(self._path(kind, digest)))
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                self.filesystem.get_file(f"{self._path(kind, digest)}/{MANIFEST}", f"{folder}/{MANIFEST}")
+            except FileNotFoundError as error:
+                raise EnvelopeError(f"The store has no {kind} {digest[:12]}.") from error
+            return envelope.read_manifest(Path(folder))
+
+    def fetch(self, kind: str, digest: str) -> Path:
+        """A verified local directory of one envelope. Raises EnvelopeError when it is missing or changed."""
+        if self.is_local:
+            directory = Path(self._path(kind, digest))
+            if not directory.is_dir():
+                raise EnvelopeError(f"The store has no {kind} {digest[:12]}.")
+        else:
+            directory = self._cached(kind, digest)
+        envelope.verify(directory, digest=digest)
+        return directory
+
+    def _cached(self, kind: str, digest: str) -> Path:
+        final = self.cache / _known(kind) / digest
+        if (final / MANIFEST).exists():
+            return final
+        manifest = self.manifest(kind, digest)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".fetching-", dir=final.parent))
+        try:
+            for name in (*manifest["files"], MANIFEST):
+                target = building / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self.filesystem.get_file(f"{self._path(kind, digest)}/{name}", str(target))
+            envelope.verify(building, digest=digest)
+            if not final.exists():
+                building.rename(final)
+        except FileNotFoundError as error:
+            raise EnvelopeError(f"The store's {kind} {digest[:12]} lacks a file: {error}.") from error
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return final
+
+    def _path(self, kind: str, digest: str) -> str:
+        if len(digest) != 64 or not all(c in "0123456789abcdef" for c in digest):
+            raise EnvelopeError(f"{digest!r} is not a digest.")
+        return f"{self.root}/{_known(kind)}/{digest}"
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}; expected one of {', '.join(KINDS)}")
+    return kind
