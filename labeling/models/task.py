@@ -1,0 +1,117 @@
+"""Tasks and assignments: who answers what, now.
+
+A task wants `overlap` labels. `open_slots` counts the labels and leases still to be given; it is changed only under a
+lock of the task's row, so the database itself keeps two people off the same slot.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from people.models import Project
+
+
+def random_key() -> int:
+    """A stored random number: tasks of one priority are handed out in its order without sorting at claim."""
+    return random.getrandbits(31)  # noqa: S311 - spreads tasks, guards nothing
+
+
+class Task(models.Model):
+    """One unit of work: a demonstration to write or K completions to rank."""
+
+    class Kind(models.TextChoices):
+        DEMONSTRATION = "demonstration", "Demonstration"
+        RANKING = "ranking", "Ranking"
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks")
+    prompt = models.ForeignKey("labeling.Prompt", on_delete=models.CASCADE, related_name="tasks")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    priority = models.SmallIntegerField(default=0, help_text="Higher is handed out first.")
+    random_key = models.IntegerField(default=random_key, editable=False)
+    overlap = models.PositiveSmallIntegerField(default=1)
+    open_slots = models.SmallIntegerField(default=1, editable=False)
+    batch = models.ForeignKey(
+        "labeling.CompletionBatch", null=True, blank=True, on_delete=models.CASCADE, related_name="tasks"
+    )
+    completions: models.ManyToManyField[models.Model, models.Model] = models.ManyToManyField(
+        "labeling.Completion", through="labeling.TaskCompletion", related_name="tasks"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-priority", "random_key"]
+        constraints = [
+            models.CheckConstraint(condition=Q(open_slots__gte=0), name="task_slots_not_negative"),
+            models.UniqueConstraint(
+                fields=["prompt"], condition=Q(kind="demonstration"), name="one_demonstration_task_per_prompt"
+            ),
+        ]
+        indexes = [
+            # The claim: first open task of a project by priority and stored random key.
+            models.Index(
+                fields=["project", "-priority", "random_key", "id"], condition=Q(open_slots__gt=0), name="task_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"
+
+
+class TaskCompletion(models.Model):
+    """A completion that a ranking task asks about, in the task's own order."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="task_completions")
+    completion = models.ForeignKey("labeling.Completion", on_delete=models.CASCADE, related_name="task_completions")
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "completion"], name="completion_once_per_task"),
+            models.UniqueConstraint(fields=["task", "position"], name="position_once_per_task"),
+        ]
+
+
+class Assignment(models.Model):
+    """A task leased to a labeler, with the draft and, once submitted, the label.
+
+    One labeler has a task at most once; the draft outlives the lease.
+    """
+
+    class State(models.TextChoices):
+        LEASED = "leased", "In work"
+        EXPIRED = "expired", "Lease ended"
+        SKIPPED = "skipped", "Skipped"
+        SUBMITTED = "submitted", "Submitted"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments")
+    labeler = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.LEASED)
+    lease_expires_at = models.DateTimeField()
+    shown_order = models.JSONField(default=list, help_text="Completion ids in the order that this labeler saw.")
+    instructions_version = models.PositiveIntegerField(default=0)
+    draft = models.JSONField(default=dict, blank=True)
+    draft_saved_at = models.DateTimeField(null=True, blank=True)
+    skip_reason = models.CharField(max_length=300, blank=True)
+    idempotency_key = models.CharField(max_length=64, blank=True)
+    is_extra = models.BooleanField(default=False, help_text="Came after the task had all its labels; kept.")
+    claimed_at = models.DateTimeField(auto_now_add=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-claimed_at"]
+        constraints = [models.UniqueConstraint(fields=["task", "labeler"], name="one_assignment_per_labeler")]
+        indexes = [
+            models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="assignment_leases"),
+            models.Index(fields=["labeler", "state"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} for {self.labeler}"

@@ -1,0 +1,35 @@
+"""The one place that says who may do what: pure questions about a user and a project.
+
+Superusers may do everything. An answer is about an object, never about a page.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+
+from people.models import Membership, Project, Role, User
+
+LABELING = (Role.LABELER, Role.REVIEWER, Role.MANAGER)
+MANAGING = (Role.MANAGER,)
+TRAINING = (Role.ENGINEER, Role.MANAGER)
+FOLLOWING = (Role.ENGINEER, Role.MANAGER, Role.REVIEWER)
+
+
+def has_role(user: User | AnonymousUser, project: Project, roles: tuple[Role, ...]) -> bool:
+    """Whether the user holds one of `roles` in the project."""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if user.is_superuser:
+        return True
+    return Membership.objects.filter(user_id=user.pk, project=project, role__in=roles).exists()
+
+
+def projects_for(user: User | AnonymousUser, roles: tuple[Role, ...]) -> QuerySet[Project]:
+    """The projects in which the user holds one of `roles`."""
+    if not user.is_authenticated or not user.is_active:
+        return Project.objects.none()
+    if user.is_superuser:
+        return Project.objects.all()
+    mine = Membership.objects.filter(user_id=user.pk, role__in=roles).values("project_id")
+    return Project.objects.filter(pk__in=mine)

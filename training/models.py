@@ -1,0 +1,142 @@
+"""Runs, what they report, and the model versions that they leave."""
+
+from __future__ import annotations
+
+from django.conf import settings as django_settings
+from django.db import models
+from django.db.models import Q
+
+from people.models import Project
+
+
+class PublishedSnapshot(models.Model):
+    """A snapshot that labeling published to the artifact store, as training knows it."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="published_snapshots")
+    manifest = models.JSONField()
+    seen_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-seen_at"]
+
+    def __str__(self) -> str:
+        return f"Snapshot {self.digest[:12]}"
+
+
+class Checkpoint(models.Model):
+    """A model version: safetensors in the artifact store, named by digest, with its parents."""
+
+    class Kind(models.TextChoices):
+        POLICY = "policy", "Policy"
+        REWARD = "reward", "Reward model"
+
+    digest = models.CharField(max_length=64, unique=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="checkpoints")
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    run = models.OneToOneField("training.Run", on_delete=models.PROTECT, related_name="checkpoint")
+    manifest = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Run(models.Model):
+    """One training or sampling job. Its row is the queue: a worker claims it by a conditional UPDATE."""
+
+    class Kind(models.TextChoices):
+        SFT = "sft", "SFT"
+        REWARD = "reward", "Reward model"
+        PPO = "ppo", "PPO"
+        SAMPLE = "sample", "Sample"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        CANCELLING = "cancelling", "Stopping"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Stopped"
+
+    # Every move that a run may make. Services refuse any other.
+    MOVES: dict[str, frozenset[str]] = {
+        "queued": frozenset({"running", "cancelled"}),
+        "running": frozenset({"succeeded", "failed", "cancelling"}),
+        "cancelling": frozenset({"cancelled", "failed", "succeeded"}),
+        "succeeded": frozenset(),
+        "failed": frozenset(),
+        "cancelled": frozenset(),
+    }
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    name = models.CharField(max_length=120, blank=True)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
+    snapshot = models.ForeignKey(PublishedSnapshot, on_delete=models.PROTECT, related_name="runs")
+    policy = models.ForeignKey(
+        Checkpoint,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="runs_from",
+        help_text="Empty: the base model.",
+    )
+    reward = models.ForeignKey(
+        Checkpoint, null=True, blank=True, on_delete=models.PROTECT, related_name="runs_rewarded"
+    )
+    sampled: models.ManyToManyField[Checkpoint, models.Model] = models.ManyToManyField(
+        Checkpoint, blank=True, related_name="runs_sampled", help_text="The models that a sample run asks."
+    )
+    sample_base = models.BooleanField(default=False, help_text="A sample run asks the base model too.")
+    preset = models.CharField(max_length=20)
+    settings = models.JSONField(default=dict)
+    summary = models.JSONField(default=dict, blank=True)
+    notes = models.JSONField(default=list, blank=True)
+    phase = models.CharField(max_length=30, blank=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(null=True, blank=True)
+    phase_started_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
+    completions_digest = models.CharField(max_length=64, blank=True)
+    node = models.CharField(max_length=120, blank=True)
+    requested_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(
+                fields=["state"], condition=Q(state__in=["queued", "running", "cancelling"]), name="run_live"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.get_kind_display()} {self.pk}"
+
+
+class Metric(models.Model):
+    """One line of a run's `metrics.jsonl` that a chart or table shows."""
+
+    class Type(models.TextChoices):
+        METRICS = "metrics", "Training"
+        EVAL = "eval", "Evaluation"
+        SAMPLE = "sample", "Sample"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="metrics")
+    line = models.PositiveIntegerField(help_text="Line number in metrics.jsonl: reading it twice adds nothing.")
+    type = models.CharField(max_length=10, choices=Type.choices)
+    step = models.IntegerField()
+    values = models.JSONField()
+    time = models.DateTimeField()
+
+    class Meta:
+        ordering = ["run", "line"]
+        constraints = [models.UniqueConstraint(fields=["run", "line"], name="one_metric_per_line")]
