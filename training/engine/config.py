@@ -85,7 +85,11 @@ class SFTSettings:
     warmup_steps: int = _setting(0, "Steps of linear warm-up.", source="IG C.1: none", minimum=0, maximum=10**6)
     weight_decay: float = _weight_decay()
     dropout: float = _setting(
-        0.2, "Dropout in the places the architecture has (Llama: attention).", source="IG C.1", minimum=0.0, maximum=0.9
+        0.2,
+        "Dropout in the places the architecture has (Llama: attention).",
+        source="IG C.1",
+        minimum=0.0,
+        maximum=0.9,
     )
     max_grad_norm: float = _max_grad_norm()
     max_length: int = _max_length()
@@ -144,9 +148,7 @@ class PPOSettings:
         5e-6, "Policy's AdamW peak, after warm-up.", source="IG C.4: swept; above 8.05e-6 diverged without ptx",
         minimum=0.0, maximum=1.0,
     )  # fmt: skip
-    value_learning_rate: float = _setting(
-        9e-6, "Value model's AdamW peak.", source="IG C.4", minimum=0.0, maximum=1.0
-    )
+    value_learning_rate: float = _setting(9e-6, "Value model's AdamW peak.", source="IG C.4", minimum=0.0, maximum=1.0)
     warmup_iterations: int = _setting(
         10, "Iterations of linear warm-up from a tenth.", source="IG C.4", minimum=0, maximum=10**6
     )
@@ -157,7 +159,9 @@ class PPOSettings:
     value_clip: float = _setting(
         0.2, "Clip of the value's change.", source="Ziegler et al. 2019", minimum=0.001, maximum=1e6
     )
-    vf_coef: float = _setting(0.1, "Weight of the value loss.", source="Ziegler et al. 2019", minimum=0.0, maximum=100.0)
+    vf_coef: float = _setting(
+        0.1, "Weight of the value loss.", source="Ziegler et al. 2019", minimum=0.0, maximum=100.0
+    )
     gamma: float = _setting(1.0, "Discount.", source="IG C.4", minimum=0.0, maximum=1.0)
     gae_lambda: float = _setting(
         0.95, "Generalised advantage estimation's λ.", source="Stiennon et al. 2020", minimum=0.0, maximum=1.0
@@ -191,7 +195,9 @@ class SampleSettings:
         1000, "Longest prompt, in tokens; longer ones are left out and counted.", source="IG A.3", minimum=1,
         maximum=131_072,
     )  # fmt: skip
-    temperature: float = _setting(1.0, "Sampling temperature; 0 is greedy.", source="IG C.4", minimum=0.0, maximum=10.0)
+    temperature: float = _setting(
+        1.0, "Sampling temperature; 0 is greedy.", source="IG C.4", minimum=0.0, maximum=10.0
+    )
     top_p: float = _setting(1.0, "Nucleus sampling's mass; 1 is off.", minimum=0.01, maximum=1.0)
     batch_rows: int = _setting(64, "Answers sampled side by side.", minimum=1, maximum=65_536)
 

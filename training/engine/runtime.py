@@ -1,0 +1,205 @@
+"""The run directory from the engine's side: config.json in; metrics.jsonl, result.json out; and the devices.
+
+`run_main` is what every script ends with: it reads the configuration, prepares device, precision, seed and ranks,
+calls the script's `main(run)` and turns whatever happens into result.json and an exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from training.engine import config as settings_module
+from training.engine.errors import RunError, RunStopped
+from training.engine.reporter import Reporter
+
+STOPPED = "The run was stopped."
+UNEXPECTED = "An unexpected error ended the run; its log has the details."
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a script knows of its run. `inputs` is config.json's, `settings` the kind's own class."""
+
+    kind: str
+    directory: Path
+    inputs: dict[str, Any]
+    settings: Any
+    report: Reporter
+    device: torch.device
+    dtype: torch.dtype
+    rank: int = 0
+    world: int = 1
+    identity: dict[str, Any] = field(default_factory=dict)
+    code_version: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script returns: flat figures for the run's page, and what it wrote, relative to the run directory."""
+
+    summary: dict[str, Any]
+    checkpoint: str | None = None
+    digest: str | None = None
+    completions: str | None = None
+
+
+def run_main(kind: str, main: Callable[[Run], Result], argv: list[str] | None = None) -> None:
+    """Run a script as a process: parse --run-dir, call `main`, write result.json last, exit 0 only on success."""
+    parser = argparse.ArgumentParser(prog=f"training.engine.{kind}")
+    parser.add_argument("--run-dir", required=True, type=Path, help="the run directory with its config.json")
+    directory = parser.parse_args(argv).run_dir.resolve()
+    signal.signal(signal.SIGTERM, _raise_stopped)
+    _end_with_launcher()
+    code = execute(kind, main, directory)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # an ordinary exit may wait for threads of libraries; everything is written by now
+
+
+def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
+    """One run in this process: `main` on the directory's config.json, result.json written; returns the exit code."""
+    is_first = int(os.environ.get("RANK", "0")) == 0
+    try:
+        run = open_run(kind, directory)
+        result = main(run)
+        answer = {"ok": True, "summary": result.summary, "checkpoint": result.checkpoint, "digest": result.digest,
+                  "completions": result.completions}  # fmt: skip
+        answer = {name: value for name, value in answer.items() if value is not None}
+    except RunStopped:
+        answer = _failure("person", STOPPED)
+    except RunError as error:
+        answer = _failure("person", str(error))
+    except Exception:
+        traceback.print_exc()
+        answer = _failure("engineer", UNEXPECTED)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if is_first or not answer["ok"]:
+        _write_json(directory / "result.json", answer)
+    if not answer["ok"]:
+        print(answer["error"]["message"], flush=True)
+    elif dist.is_initialized():
+        dist.destroy_process_group()
+    return 0 if answer["ok"] else 1
+
+
+def open_run(kind: str, directory: Path) -> Run:
+    """Read and check config.json, join the other ranks, seed. Raises RunError for a configuration that cannot run."""
+    config = _read_config(directory)
+    if config.get("kind") != kind:
+        raise RunError(f"The run directory holds a run of kind {config.get('kind')!r}, not {kind!r}.")
+    try:
+        settings = settings_module.settings_for(kind, "paper", config["settings"])
+    except settings_module.SettingsError as error:
+        raise RunError(str(error)) from error
+    inputs = config["inputs"]
+    for name in settings_module.REQUIRED_INPUTS[kind]:
+        if not inputs.get(name) and not (name == "policy" and name in inputs):
+            raise RunError(f"A run of kind {kind} needs {_article(name)}.")
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    device = _device()
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    seed_everything(settings.seed)
+    dtype = _dtype(settings.dtype, device)
+    report = Reporter(directory / "metrics.jsonl" if rank == 0 else None)
+    name = config.get("run", {}).get("name", kind)
+    print(f"{name}: {kind} on {device}, {str(dtype).removeprefix('torch.')}, {world} process(es)", flush=True)
+    return Run(kind, directory, inputs, settings, report, device, dtype, rank, world, config.get("run", {}),
+               config.get("code_version", ""))  # fmt: skip
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators, on every device."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def all_sum(run: Run, values: list[float]) -> list[float]:
+    """Each value summed over the ranks, in float64."""
+    if run.world == 1:
+        return values
+    total = torch.tensor(values, dtype=torch.float64, device=run.device)
+    dist.all_reduce(total)
+    return total.tolist()
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether bf16 matrix products are native on the device: a GPU that says so, or AVX512-BF16 or AMX on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.bfloat16 if supports_bf16(device) else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
+
+
+def _read_config(directory: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"There is no config.json in {directory}.") from error
+    except ValueError as error:
+        raise RunError(f"The config.json in {directory} is not valid JSON.") from error
+    if not isinstance(config, dict) or not isinstance(config.get("settings"), dict | None):
+        raise RunError(f"The config.json in {directory} must be an object with kind, inputs and settings.")
+    return {"settings": {}, "inputs": {}, **config}
+
+
+def _article(name: str) -> str:
+    return {"policies": "at least one policy", "reward": "a reward model"}.get(name, f"a {name}")
+
+
+def _failure(audience: str, message: str) -> dict[str, Any]:
+    return {"ok": False, "error": {"audience": audience, "message": message}}
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _raise_stopped(signum: int, frame: FrameType | None) -> None:
+    raise RunStopped
+
+
+def _end_with_launcher() -> None:
+    """Under torchrun, end when it has gone: its workers have sessions of their own and would outlive a SIGKILL."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        os._exit(143)
+
+    threading.Thread(target=watch, daemon=True, name="launcher-watch").start()
