@@ -13,8 +13,15 @@ class CompletionBatch(models.Model):
     """A batch of sampled completions that training published; imported once, by its digest."""
 
     digest = models.CharField(max_length=64, unique=True)
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="completion_batches")
-    manifest = models.JSONField()
+    project = models.ForeignKey(
+        Project,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="completion_batches",
+        help_text="Empty when the batch could not be read far enough to tell.",
+    )
+    manifest = models.JSONField(default=dict)
     completions_count = models.PositiveIntegerField(default=0)
     tasks_opened = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, help_text="Why the batch could not be imported.")

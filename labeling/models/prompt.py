@@ -49,7 +49,7 @@ class Prompt(models.Model):
     class Meta:
         ordering = ["created_at", "id"]
         constraints = [models.UniqueConstraint(fields=["project", "external_id"], name="one_prompt_per_external_id")]
-        indexes = [models.Index(fields=["project", "split"])]
+        indexes = [models.Index(fields=["project", "split"]), models.Index(fields=["project", "author"])]
 
     def __str__(self) -> str:
         text = str(self.messages[-1]["content"]) if self.messages else ""

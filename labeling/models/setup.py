@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from people.models import Project
 
@@ -31,7 +31,7 @@ class ProjectSetup(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(overlap__gte=1), name="setup_overlap_positive"),
             models.CheckConstraint(
-                condition=Q(valid_percent__lte=90, test_percent__lte=90), name="setup_splits_leave_training"
+                condition=Q(valid_percent__lte=90 - F("test_percent")), name="setup_splits_leave_training"
             ),
         ]
 
