@@ -1,0 +1,194 @@
+"""From a snapshot to token examples: verified, filtered by length with a count, cut to a budget, in a fixed order.
+
+Nothing is ever truncated: what is too long or beyond the budget is left out whole, counted, and said so in a note.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from transformers import PreTrainedTokenizerBase
+
+from exchange import envelope, snapshot
+from exchange.records import Demonstration, Message, Prompt, RankingGroup
+from training.engine.errors import RunError
+from training.engine.models import encode_completion, encode_prompt
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A prompt and one completion as token ids; the completion ends with the end token."""
+
+    id: str
+    prompt: list[int]
+    completion: list[int]
+    weight: float = 1.0
+
+    @property
+    def tokens(self) -> int:
+        return len(self.prompt) + len(self.completion)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A prompt and its K ranked completions as token ids; rank 0 is best, equal ranks are ties."""
+
+    id: str
+    prompt: list[int]
+    completions: list[list[int]]
+    ranks: list[int]
+    weight: float = 1.0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the shared-prefix layout: the prompt once, every completion once."""
+        return len(self.prompt) + sum(map(len, self.completions))
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt to be answered, as token ids; `messages` are the words behind them."""
+
+    id: str
+    messages: tuple[Message, ...]
+    prompt: list[int]
+
+
+@dataclass(frozen=True)
+class Selection(Generic[Item]):
+    """Examples that fit, and how many completions or prompts were left out for their length."""
+
+    items: list[Item]
+    left_out_long: int = 0
+
+
+def open_snapshot(inputs: Mapping[str, Any]) -> Path:
+    """The run's snapshot, every file verified. Raises RunError when it is missing or was changed."""
+    folder = Path(inputs["snapshot"])
+    try:
+        envelope.verify(folder, format=snapshot.FORMAT, digest=inputs.get("snapshot_digest"))
+    except envelope.EnvelopeError as error:
+        raise RunError(f"The snapshot cannot be used. {error}") from error
+    return folder
+
+
+def demonstrations(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int
+) -> Selection[Dialogue]:
+    """A split's demonstrations of at most `max_length` tokens, in file order."""
+    items, long = [], 0
+    for record in _read(folder, Demonstration, split):
+        prompt = encode_prompt(tokenizer, record.messages)
+        item = Dialogue(record.id, prompt, encode_completion(tokenizer, record.completion), record.weight)
+        if item.tokens > max_length:
+            long += 1
+        else:
+            items.append(item)
+    return Selection(items, long)
+
+
+def ranking_groups(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int
+) -> Selection[Group]:
+    """A split's ranking groups, in file order, without completions over `max_length` tokens (prompt included).
+
+    A group stays whole apart from those: what remains of its ranking still holds. Groups without two completions of
+    different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair.
+    """
+    items, long = [], 0
+    for record in _read(folder, RankingGroup, split):
+        prompt = encode_prompt(tokenizer, record.messages)
+        encoded = [encode_completion(tokenizer, completion.text) for completion in record.completions]
+        kept = [i for i, completion in enumerate(encoded) if len(prompt) + len(completion) <= max_length]
+        long += len(encoded) - len(kept)
+        if len(kept) >= 2:
+            ranks = [record.ranks[i] for i in kept]
+            items.append(Group(record.id, prompt, [encoded[i] for i in kept], ranks, record.weight))
+    return Selection(items, long)
+
+
+def questions(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, *, splits: Sequence[str], max_prompt_length: int
+) -> Selection[Question]:
+    """The prompts of some splits of at most `max_prompt_length` tokens, in file order."""
+    items, long = [], 0
+    for record in _read(folder, Prompt, None):
+        if record.split not in splits:
+            continue
+        prompt = encode_prompt(tokenizer, record.messages)
+        if len(prompt) > max_prompt_length:
+            long += 1
+        else:
+            items.append(Question(record.id, record.messages, prompt))
+    return Selection(items, long)
+
+
+def shuffled(items: Sequence[Item], seed: int) -> list[Item]:
+    """The items in an order that only the seed decides."""
+    order = list(items)
+    random.Random(seed).shuffle(order)  # noqa: S311
+    return order
+
+
+def within_budget(
+    items: Sequence[Item], budget: int, size: Callable[[Item], int], *, seed: int
+) -> tuple[list[Item], int]:
+    """Items in seeded order up to a total size, and how many are left out; 0 is no limit.
+
+    The first that does not fit ends it: going on with smaller ones would favour short examples. One is always kept.
+    """
+    order = shuffled(items, seed)
+    if budget <= 0:
+        return order, 0
+    total, kept = 0, 0
+    for item in order:
+        total += size(item)
+        if total > budget and kept:
+            break
+        kept += 1
+    return order[:kept], len(order) - kept
+
+
+def steps(items: Sequence[Item], batch: int, epochs: int, *, seed: int) -> Iterator[list[Item]]:
+    """The batches of all optimizer steps: every epoch once through in its own seeded order; the last may be short."""
+    for epoch in range(epochs):
+        order = shuffled(items, seed + epoch)
+        for start in range(0, len(order), batch):
+            yield order[start : start + batch]
+
+
+def step_count(items: int, batch: int, epochs: int) -> int:
+    """How many steps `steps` makes."""
+    return epochs * -(-items // batch)
+
+
+def micro_batches(
+    items: Iterable[Item], max_tokens: int, size: Callable[[Item], int], *, padded: bool = True
+) -> list[list[Item]]:
+    """Cut items into forward passes of at most `max_tokens`, neighbours in length together, longest first.
+
+    `padded` counts every item as long as the longest of its pass. One item always fits.
+    """
+    batches: list[list[Item]] = []
+    used = 0
+    for item in sorted(items, key=size, reverse=True):
+        cost = size(batches[-1][0]) if padded and batches else size(item)
+        if not batches or used + cost > max_tokens:
+            batches.append([])
+            cost, used = size(item), 0
+        batches[-1].append(item)
+        used += cost
+    return batches
+
+
+def _read(folder: Path, kind: type[Any], split: str | None) -> Iterator[Any]:
+    try:
+        yield from snapshot.read_snapshot(folder, kind, split=split)
+    except envelope.EnvelopeError as error:
+        raise RunError(f"The snapshot cannot be used. {error}") from error

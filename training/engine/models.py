@@ -1,0 +1,170 @@
+"""Loading models and turning text into tokens, the same way in every script.
+
+Three guarantees: PAD is never the end token (else a model never learns to stop), parameters are cast without touching
+fp32 buffers such as the rotary frequencies, and text written by people cannot forge a turn of the chat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from exchange import envelope
+from exchange.records import Message
+from training.engine import heads
+from training.engine.base import resolve_base
+from training.engine.errors import RunError
+
+CHECKPOINT_FORMAT = "plumbline.checkpoint"
+Reference = Mapping[str, Any]
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ '### ' + message['role'] + ':\n' + message['content'] + '\n\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '### assistant:\n' }}{% endif %}"
+)
+_PAD = "<|pad|>"
+_BREAK = "​"  # zero width space
+_DROPOUTS = ("attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "dropout")
+
+
+def model_folder(inputs: Mapping[str, Any], reference: Reference | None) -> str:
+    """Where a model is: the verified checkpoint that `reference` names, or the base model for None or a null path.
+
+    Raises RunError when the checkpoint is missing or changed, or when there is no such base model.
+    """
+    if reference is None or not reference.get("path"):
+        return resolve_base(inputs.get("base_model") or "smollm2", Path(inputs["models_dir"]))
+    folder, name = Path(reference["path"]), reference.get("name") or "checkpoint"
+    if not folder.is_dir():
+        raise RunError(f"The checkpoint of {name} is missing: there is no folder {folder}.")
+    try:
+        envelope.verify(folder, format=CHECKPOINT_FORMAT, digest=reference.get("digest"))
+    except envelope.EnvelopeError as error:
+        raise RunError(f"The checkpoint of {name} cannot be used. {error}") from error
+    return str(folder)
+
+
+def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
+    """The folder's tokenizer with a chat template and a PAD apart from its end token."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if tokenizer.eos_token_id is None:
+        raise RunError(f"The model in {folder} has no end-of-text token, so it could never stop.")
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        tokenizer.add_special_tokens({"pad_token": _PAD})
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = PLAIN_TEMPLATE
+    return tokenizer
+
+
+def load_policy(
+    inputs: Mapping[str, Any], reference: Reference | None, *, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model in eval mode (no dropout) and its tokenizer; None is the base model."""
+    folder = model_folder(inputs, reference)
+    tokenizer = load_tokenizer(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    _agree(model, tokenizer)
+    return model.to(device).eval(), tokenizer
+
+
+def load_reward(
+    inputs: Mapping[str, Any], reference: Reference, *, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A trained reward model in eval mode, its body in `dtype` and its scalar head in fp32; also PPO's value model.
+
+    Raises RunError for a checkpoint that is no reward model: its head would be drawn at random without a word.
+    """
+    folder = model_folder(inputs, reference)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    kinds = model.config.architectures or []
+    if model.config.num_labels != 1 or not any(kind.endswith("ForSequenceClassification") for kind in kinds):
+        raise RunError(f"{reference.get('name') or folder} is not a reward model.")
+    return _reward_ready(model, load_tokenizer(folder), dtype, device)
+
+
+def new_reward(
+    inputs: Mapping[str, Any], reference: Reference | None, *, seed: int, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A reward model before training: a policy with its unembedding replaced by a new scalar head (IG 3.5)."""
+    folder = model_folder(inputs, reference)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, num_labels=1)
+    heads.init_head(model, seed)
+    return _reward_ready(model, load_tokenizer(folder), dtype, device)
+
+
+def set_dropout(model: PreTrainedModel, probability: float) -> None:
+    """Give every dropout of the architecture this probability (0 turns all off)."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = probability
+        for name in _DROPOUTS:
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, probability)
+
+
+def cast_parameters(module: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Cast parameters in place and leave the buffers alone: rotary frequencies in bf16 misplace far tokens."""
+    for parameter in module.parameters():
+        parameter.data = parameter.data.to(dtype)
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Iterable[Message | Mapping[str, str]]) -> list[int]:
+    """Token ids of a prompt up to where the assistant begins to speak."""
+    turns = []
+    for message in messages:
+        role, content = (
+            (message.role, message.content) if isinstance(message, Message) else (message["role"], message["content"])
+        )
+        turns.append({"role": role, "content": _harmless(tokenizer, content)})
+    try:
+        text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    except TemplateError as error:
+        raise RunError(f"The model's chat template cannot show a prompt: {error}.") from error
+    return tokenizer.encode(text, add_special_tokens=False)
+
+
+def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of an answer with the end token after it."""
+    return [*tokenizer.encode(_harmless(tokenizer, text), add_special_tokens=False), tokenizer.eos_token_id]
+
+
+def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    """The text of sampled ids without special tokens."""
+    return tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def _harmless(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """The text with a zero-width space inside any special token that it spells, so that it stays text."""
+    for token in tokenizer.all_special_tokens:
+        if token in text:
+            text = text.replace(token, token[:1] + _BREAK + token[1:])
+    return text
+
+
+def _reward_ready(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    _agree(model, tokenizer)
+    cast_parameters(heads.body(model), dtype)
+    return model.to(device).eval(), tokenizer
+
+
+def _agree(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        model.resize_token_embeddings(len(tokenizer))
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.eos_token_id = tokenizer.eos_token_id
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+        model.generation_config.eos_token_id = tokenizer.eos_token_id

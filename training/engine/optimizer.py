@@ -1,0 +1,118 @@
+"""AdamW that keeps fp32 masters of low-precision parameters, and sums gradients in fp32 over passes and ranks.
+
+bf16 weights with fp32 masters forward and backward without recasting each weight at each step (as autocast does),
+and lose no small update. A parameter that is fp32 (or fp64) already is its own master.
+
+Scripts divide each loss by the step's one global denominator *before* backward, so gradients only ever add up:
+over micro-batches in the masters' `.grad`, over ranks by one all-reduce in `step`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+_LOW = (torch.bfloat16, torch.float16)
+
+
+class MasterAdamW:
+    """AdamW (β .9/.95, IG C.1) over a model's parameters; weight decay on matrices only."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        betas: tuple[float, float] = (0.9, 0.95),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.masters = [p.detach().float() if p.dtype in _LOW else p for p in self.parameters]
+        self._hooks = [
+            parameter.register_post_accumulate_grad_hook(_adder(master))
+            for parameter, master in self._pairs()
+            if parameter is not master
+        ]
+        groups = [
+            {"params": [m for m in self.masters if m.dim() >= 2], "weight_decay": weight_decay},
+            {"params": [m for m in self.masters if m.dim() < 2], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        self.inner = torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=eps, fused=True)
+
+    def step(self, *, lr: float, max_norm: float = math.inf) -> float:
+        """One update with the gradients summed over ranks, scaled down to `max_norm`; returns their L2 norm before.
+
+        A norm that is not finite leaves the weights as they are. The gradients are cleared either way.
+        """
+        gradients = self._gathered()
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        if math.isfinite(norm):
+            if norm > max_norm:
+                torch._foreach_mul_(gradients, max_norm / norm)
+            for group in self.inner.param_groups:
+                group["lr"] = lr
+            self.inner.step()
+            self._publish()
+        self.clear()
+        return norm
+
+    def clear(self) -> None:
+        """Forget all gradients."""
+        for master in self.masters:
+            master.grad = None
+
+    def restore(self) -> None:
+        """Make every parameter fp32 again with its master's value and free the optimizer: the end of training."""
+        for hook in self._hooks:
+            hook.remove()
+        for parameter, master in self._pairs():
+            parameter.grad = None
+            if parameter is not master:
+                parameter.data = master.data
+        self.inner.state.clear()
+
+    def _gathered(self) -> list[torch.Tensor]:
+        for master in self.masters:
+            if master.grad is None:
+                master.grad = torch.zeros_like(master)
+            if dist.is_initialized():
+                dist.all_reduce(master.grad)
+        return [master.grad for master in self.masters]
+
+    @torch.no_grad()
+    def _publish(self) -> None:
+        pairs = [(p, m) for p, m in self._pairs() if p is not m]
+        if pairs:
+            torch._foreach_copy_([p for p, _ in pairs], [m for _, m in pairs])
+
+    def _pairs(self) -> list[tuple[nn.Parameter, torch.Tensor]]:
+        return list(zip(self.parameters, self.masters, strict=True))
+
+
+def _adder(master: torch.Tensor):
+    """A hook that moves a parameter's fresh gradient into its master's fp32 sum."""
+
+    def move(parameter: nn.Parameter) -> None:
+        if master.grad is None:
+            master.grad = parameter.grad.float()
+        else:
+            master.grad.add_(parameter.grad)
+        parameter.grad = None
+
+    return move
+
+
+def cosine(step: int, total: int, peak: float, *, floor: float = 0.1, warmup: int = 0) -> float:
+    """The learning rate of step 0 … total − 1: linear warm-up, then half a cosine from `peak` to `floor`·`peak`.
+
+    The last step has exactly the floor (IG C.1 and C.2: "decay to 10% of the original learning rate").
+    """
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    span = max(1, total - warmup - 1)
+    part = min(1.0, (step - warmup) / span)
+    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * part)))
