@@ -14,6 +14,7 @@ from people.markdown import render
         ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n"),
         ("a < b & c", "<p>a &lt; b &amp; c</p>\n"),
         ("", ""),
+        ("old pond\na frog", "<p>old pond<br>\na frog</p>\n"),
     ],
 )
 def test_renders(text, html):
