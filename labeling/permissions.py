@@ -16,7 +16,10 @@ _MEMBERS = tuple(Role)
 
 
 def project_require(user: User | AnonymousUser, project: Project, roles: tuple[Role, ...]) -> Project:
-    """The project, if the user holds one of `roles` in it. Raises Http404 for strangers, PermissionDenied for others."""
+    """The project, if the user holds one of `roles` in it.
+
+    Raises Http404 for strangers and PermissionDenied for members with another role.
+    """
     if has_role(user, project, roles):
         return project
     if has_role(user, project, _MEMBERS):

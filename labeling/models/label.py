@@ -44,7 +44,9 @@ class Demonstration(Label):
         ordering = ["created_at", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["prompt", "external_id"], condition=~Q(external_id=""), name="one_demonstration_per_external_id"
+                fields=["prompt", "external_id"],
+                condition=~Q(external_id=""),
+                name="one_demonstration_per_external_id",
             )
         ]
 
@@ -87,3 +89,6 @@ class Rating(models.Model):
             models.UniqueConstraint(fields=["ranking", "completion"], name="one_rating_per_completion"),
             models.CheckConstraint(condition=Q(overall__gte=1, overall__lte=7), name="rating_one_to_seven"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.overall} of 7"

@@ -18,7 +18,7 @@ from people.models import Project
 
 def random_key() -> int:
     """A stored random number: tasks of one priority are handed out in its order without sorting at claim."""
-    return random.getrandbits(31)  # noqa: S311 - spreads tasks, guards nothing
+    return random.getrandbits(31)
 
 
 class Task(models.Model):
@@ -76,6 +76,9 @@ class TaskCompletion(models.Model):
             models.UniqueConstraint(fields=["task", "completion"], name="completion_once_per_task"),
             models.UniqueConstraint(fields=["task", "position"], name="position_once_per_task"),
         ]
+
+    def __str__(self) -> str:
+        return f"Completion {self.position + 1} of task {self.task_id}"
 
 
 class Assignment(models.Model):

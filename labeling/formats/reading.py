@@ -1,0 +1,106 @@
+"""From a file to parsed lines: what every format shares before it looks at the content.
+
+A person uploads the wrong file now and then, so the first bytes are looked at, lines are bounded, and every failure
+is one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from exchange.records import RecordError
+from labeling.formats.parsed import FileError, LineError, ParsedLine, ParsedPrompt, Problem
+
+MAX_LINE = 8 * 1024 * 1024
+_HEAD = 4096
+_MAGIC = {
+    b"PK\x03\x04": "a ZIP archive or an office document",
+    b"\x1f\x8b": "compressed with gzip",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"GIF8": "an image",
+    b"%PDF": "a PDF",
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+}
+PARQUET = b"PAR1"
+
+Parse = Callable[[object], tuple[ParsedPrompt, ...]]
+
+
+def check_head(path: Path, *, parquet: bool = False) -> None:
+    """Look at the file's first bytes. Raises FileError for an empty file and for one that is not text.
+
+    `parquet` says that the format reads Parquet too.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if not head.strip(b"\xef\xbb\xbf \t\r\n") and path.stat().st_size <= _HEAD:
+        raise FileError("The file is empty.")
+    if head.startswith(PARQUET):
+        if parquet:
+            return
+        raise FileError("The file is Parquet, which only the format 'prompts' reads.")
+    for magic, what in _MAGIC.items():
+        if head.startswith(magic):
+            raise FileError(f"The file is {what}, not lines of text.")
+    if b"\x00" in head:
+        raise FileError("The file is binary, not lines of text.")
+
+
+def parse_json_lines(path: Path, parse: Parse) -> Iterator[ParsedLine | Problem]:
+    """Parse each non-blank line as JSON and give it to `parse`; yield what came of it, in file order."""
+    for number, raw in _raw_lines(path):
+        if raw is None:
+            yield Problem(number, f"the line is longer than {MAX_LINE // 1024 // 1024} MiB")
+            continue
+        try:
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            yield Problem(number, f"the line is not UTF-8: byte {error.start + 1} cannot be decoded")
+            continue
+        if text.strip():
+            yield parse_row(number, text, lambda line: parse(_json(str(line))))
+
+
+def parse_row(number: int, row: object, parse: Parse) -> ParsedLine | Problem:
+    """Give one row to `parse`; a rule that it breaks becomes a Problem."""
+    try:
+        return ParsedLine(number, parse(row))
+    except (LineError, RecordError) as error:
+        return Problem(number, str(error))
+
+
+def _raw_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines as bytes; None for one that is too long, which is read past in pieces."""
+    with path.open("rb") as stream:
+        number = 0
+        while line := stream.readline(MAX_LINE + 1):
+            number += 1
+            if len(line) <= MAX_LINE:
+                yield number, line
+                continue
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_LINE)
+            yield number, None
+
+
+def _json(text: str) -> object:
+    try:
+        value: object = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise LineError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from error
+    except RecursionError as error:
+        raise LineError("the JSON is nested too deeply") from error
+    except ValueError as error:
+        raise LineError(f"not valid JSON: {error}") from error
+    return value
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON value")
