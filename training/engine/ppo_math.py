@@ -1,9 +1,10 @@
 """The mathematics of PPO on answers: pure functions over padded tensors, right-padded, one row an answer.
 
-Everywhere B answers of at most T tokens: `mask` [B, T] is True on an answer's own tokens, its end token included. Token
-t is drawn in the state before it, so `values[:, t]` is the value of the prompt and the tokens before t. One prompt, one
-answer, then the episode ends: nothing is worth anything after the last token. What stands in the padding never matters,
-not even a NaN. Sums are divided by one denominator, given by the caller, so that micro-batches add up to the whole batch.
+Everywhere B answers of at most T tokens: `mask` [B, T] is True on an answer's own tokens, its end token included.
+Token t is drawn in the state before it, so `values[:, t]` is the value of the prompt and the tokens before t. One
+prompt, one answer, then the episode ends: nothing is worth anything after the last token. What stands in the padding
+never matters, not even a NaN. Sums are divided by one denominator, given by the caller, so that micro-batches add up
+to the whole batch.
 
 Sources: Schulman et al. 2017 (1707.06347) for the clipped loss, Schulman et al. 2015 (1506.02438) for GAE, Stiennon et
 al. 2020 (2009.01325) and Ouyang et al. 2022 (2203.02155) for the KL in the reward, Huang et al. 2024 (2403.17031) for
@@ -43,8 +44,8 @@ def whiten(values: Tensor, mask: Tensor, eps: float = 1e-8) -> Tensor:
 def answer_scores(scores: Tensor, ended: Tensor, missing_eos_penalty: float) -> Tensor:
     """Scores [B] of the reward model, less the penalty where an answer did not end by itself (`ended` [B] False).
 
-    Huang et al. 2024 put a fixed −1 in place of such a score, which suits scores near 0 and pays for never ending where
-    they are below −1; a subtraction makes ending the better choice wherever the scores lie.
+    Huang et al. 2024 put a fixed −1 in place of such a score, which suits scores near 0 and pays for never ending
+    where they are below −1; a subtraction keeps its sense wherever the scores lie.
     """
     return scores - missing_eos_penalty * (~ended).to(scores.dtype)
 
@@ -52,8 +53,8 @@ def answer_scores(scores: Tensor, ended: Tensor, missing_eos_penalty: float) -> 
 def token_rewards(scores: Tensor, logprobs: Tensor, reference: Tensor, mask: Tensor, beta: float) -> Tensor:
     """Reward of each token [B, T]: −β (log π − log π_ref), plus the answer's score on its last token.
 
-    The estimator of the KL is k1, the log-ratio itself: as a reward it has the KL-regularised optimum as its fixed point
-    (IG eq. 2), which the k2 and k3 estimators do not. The last token of an answer that ended is its end token.
+    The estimator of the KL is k1, the log-ratio itself: as a reward it has the KL-regularised optimum as its fixed
+    point (IG eq. 2), which the k2 and k3 estimators do not. The last token of an answer that ended is its end token.
     """
     last = mask & (mask.sum(1, keepdim=True) == mask.cumsum(1))
     rewards = -beta * torch.where(mask, logprobs - reference, 0)
@@ -120,7 +121,7 @@ def value_loss(
 
 
 def logprobs_and_entropy(logits: Tensor, tokens: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """log π of the tokens [N] and the entropy of π [N], in nats, with π = softmax(logits / temperature), [N, V] logits.
+    """log π of the tokens [N] and the entropy of π [N], in nats; π = softmax(logits / temperature), logits [N, V].
 
     The entropy is for the report and carries no gradient.
     """

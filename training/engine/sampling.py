@@ -3,8 +3,8 @@
 What it keeps that a plain `generate` does not:
 
 - The tokens that were drawn and their log-probabilities come back as they were drawn. Text is never tokenised again.
-- Each row has its own seed, and all of its random numbers follow from it, so an answer depends neither on the other rows
-  of its batch nor on the batch size (up to rounding of the model's own arithmetic; exactly in float64 tests).
+- Each row has its own seed, and all of its random numbers follow from it, so an answer depends neither on the other
+  rows of its batch nor on the batch size (up to rounding in the model's own arithmetic).
 - Prompts are padded on the left with positions counted from the mask; equal prompts are read once and shared out.
 - A row that has ended is removed from the batch at once: the last live row moves into its place, one row's copy.
 - At temperature T and top_p = 1 the distribution drawn from is softmax(logits / T), nothing else: no top-k, no minimum
@@ -60,9 +60,10 @@ def sample(
     """Draw one answer for each row of `prompts` (non-empty token id lists); answers come in the order of the prompts.
 
     `seeds` has one seed a row. `temperature` 0 takes the likeliest token. `top_p` < 1 draws from the smallest set of
-    tokens whose probability reaches it: for serving only, PPO's rollouts must leave it at 1. Rows are batched by prompt
-    length, at most `batch_rows` together; `on_batch` is told how many rows have ended so far.
-    Dropout must be off (`model.eval()`). Raises ValueError for an empty prompt or when PAD is the end token.
+    tokens whose probability reaches it: for serving only, PPO's rollouts must leave it at 1. Rows are batched by
+    prompt length, at most `batch_rows` together; `on_batch` is told how many answers are finished so far.
+    Raises ValueError for an empty prompt or with dropout on (`model.eval()` turns it off), FloatingPointError when the
+    model answers with numbers that are not finite.
     """
     if len(seeds) != len(prompts):
         raise ValueError(f"{len(prompts)} prompts need {len(prompts)} seeds, not {len(seeds)}")
@@ -97,6 +98,8 @@ def choose(logits: Tensor, uniform: Tensor, *, temperature: float, top_p: float 
         token = logits.argmax(-1)
         return token, logits.log_softmax(-1).gather(-1, token[:, None])[:, 0]
     probability = (logits / temperature).softmax(-1)
+    if not torch.isfinite(probability[:, 0]).all():
+        raise FloatingPointError("the model's logits are not finite")
     if top_p < 1:
         ordered, index = probability.sort(dim=-1, descending=True, stable=True)
         before = ordered.cumsum(-1) - ordered
@@ -138,7 +141,7 @@ def left_pad(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
 
 
 class ReservedLayer(DynamicLayer):
-    """A cache layer with all of its room allocated at the first call, instead of a copy of everything at each token."""
+    """A cache layer that allocates all of its room at the first call, where the usual one copies itself each token."""
 
     def __init__(self, columns: int) -> None:
         super().__init__()
