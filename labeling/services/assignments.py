@@ -1,0 +1,283 @@
+"""Claim, lease, draft, skip and close: how a task reaches one labeler and no other.
+
+Slots. `Task.open_slots` falls when a slot is leased and rises when a lease ends without a label; a submitted label
+keeps its slot. It changes only under a lock of the task's row. Locks are taken in the order labeler, task, assignment.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Case, F, Q, When
+from django.utils import timezone
+
+from labeling.drafts import DraftError, storable
+from labeling.models import Assignment, Provenance, Task, TaskCompletion
+from labeling.selectors.assignments import assignment_for
+from labeling.selectors.tasks import Terms, tasks_open_to, terms_of
+from labeling.services.errors import Conflict, Refused
+from people.access import LABELING, has_role
+from people.models import Project, User
+
+State = Assignment.State
+EXPIRY_BATCH = 500
+SKIP_REASON_MAX = 300
+KEY_MAX = 64
+
+
+@transaction.atomic
+def assignment_claim_next(*, labeler: User, project: Project, kind: str | None = None) -> Assignment | None:
+    """Give the labeler work: what they hold, else what they left and is still wanted, else the first open task.
+
+    The first open task is that of the highest priority and lowest stored random key. None when nothing is open.
+    Two people never get the same slot; one person never gets a task twice. Raises Refused.
+    """
+    _require_member(labeler, project)
+    if not project.is_active:
+        raise Refused(f"The project {project.name} is closed and hands out no tasks.")
+    # One labeler claims one thing at a time: two tabs get the same task. Weak enough not to block foreign keys.
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=labeler.pk)
+    terms = terms_of(project)
+    if held := _held(labeler, project, kind):
+        if held.state == State.LEASED and _renew(held, terms):
+            return held
+        taken = _take_up(held, labeler, terms)
+        if taken is not None and taken.state == State.LEASED:
+            return taken
+    open_tasks = tasks_open_to(labeler).filter(project=project).order_by("-priority", "random_key", "pk")
+    if kind:
+        open_tasks = open_tasks.filter(kind=kind)
+    task = open_tasks.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
+    if task is None:
+        # Every open task may just be locked by others who leave slots behind; wait for them before saying "none".
+        task = open_tasks.select_for_update(no_key=True, of=("self",)).first()
+    if task is None:
+        return None
+    Task.objects.filter(pk=task.pk).update(open_slots=F("open_slots") - 1)
+    return Assignment.objects.create(
+        task=task,
+        labeler=labeler,
+        lease_expires_at=_lease_end(terms),
+        shown_order=_draw_order(task),
+        instructions_version=terms.instructions_version,
+    )
+
+
+def assignment_heartbeat(*, assignment_id: UUID, labeler: User) -> Assignment:
+    """Renew the lease; take an ended one up again where a slot is open. The state that is returned tells which.
+
+    Leaves an ended lease ended when all slots are given: its owner may still submit, as an extra label.
+    Raises Refused for someone else's assignment, Conflict for one that was skipped.
+    """
+    assignment = _own(assignment_id, labeler)
+    if assignment.state == State.SKIPPED:
+        raise Conflict("You skipped this task; take it up again to go on.")
+    terms = terms_of(assignment.task.project)
+    if assignment.state == State.LEASED and _renew(assignment, terms):
+        return assignment
+    return _take_up(assignment, labeler, terms) or assignment
+
+
+def assignment_resume(*, assignment_id: UUID, labeler: User) -> Assignment:
+    """Take up a task again that was skipped or whose lease ended.
+
+    Raises Conflict when others have given all its labels, Refused for someone else's assignment.
+    """
+    assignment = _own(assignment_id, labeler)
+    taken = _take_up(assignment, labeler, terms_of(assignment.task.project))
+    if taken is None:
+        raise Conflict("Others have taken this task meanwhile; your draft is kept.")
+    return taken
+
+
+def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any) -> Assignment:
+    """Keep unfinished work: any JSON object up to 1 MB, also when the lease has ended. Saving renews a lease.
+
+    Raises Refused when the draft cannot be kept, Conflict once the label is submitted.
+    """
+    try:
+        clean = storable(draft)
+    except DraftError as error:
+        raise Refused(str(error)) from error
+    assignment = _own(assignment_id, labeler)
+    now, lease = timezone.now(), _lease_end(terms_of(assignment.task.project))
+    saved = (
+        Assignment.objects.filter(pk=assignment.pk)
+        .exclude(state=State.SUBMITTED)
+        .update(
+            draft=clean,
+            draft_saved_at=now,
+            lease_expires_at=Case(When(state=State.LEASED, then=lease), default=F("lease_expires_at")),
+        )
+    )
+    if not saved:
+        raise Conflict("This task is submitted already; the draft was not kept.")
+    assignment.draft, assignment.draft_saved_at = clean, now
+    if assignment.state == State.LEASED:
+        assignment.lease_expires_at = lease
+    return assignment
+
+
+@transaction.atomic
+def assignment_skip(*, assignment_id: UUID, labeler: User, reason: str) -> Assignment:
+    """Hand the task back at once, with a reason; the draft stays. Skipping twice changes nothing.
+
+    Raises Refused without a reason, Conflict once the label is submitted.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise Refused("Say in a few words why you skip the task.")
+    if len(reason) > SKIP_REASON_MAX:
+        raise Refused(f"The reason is {len(reason)} characters long; keep it to {SKIP_REASON_MAX}.")
+    assignment = assignment_lock(assignment_id=assignment_id, labeler=labeler)
+    if assignment.state == State.SUBMITTED:
+        raise Conflict("This task is submitted already and cannot be skipped.")
+    if assignment.state == State.SKIPPED:
+        return assignment
+    if assignment.state == State.LEASED:
+        Task.objects.filter(pk=assignment.task_id).update(open_slots=F("open_slots") + 1)
+    assignment.state = State.SKIPPED
+    assignment.skip_reason = reason
+    assignment.save(update_fields=["state", "skip_reason"])
+    return assignment
+
+
+@transaction.atomic
+def leases_expire() -> int:
+    """End the leases that have run out and free their slots; drafts stay. Returns how many ended."""
+    now = timezone.now()
+    overdue = Q(state=State.LEASED, lease_expires_at__lte=now)
+    task_ids = sorted(set(Assignment.objects.filter(overdue).values_list("task_id", flat=True)[:EXPIRY_BATCH]))
+    if not task_ids:
+        return 0
+    # A task that someone is at work on right now waits for the next sweep; so does a lease renewed meanwhile.
+    tasks = Task.objects.select_for_update(skip_locked=True, no_key=True).filter(pk__in=task_ids).order_by("pk")
+    ended = list(
+        Assignment.objects.select_for_update().filter(overdue, task__in=[t.pk for t in tasks]).only("task_id")
+    )
+    Assignment.objects.filter(pk__in=[a.pk for a in ended]).update(state=State.EXPIRED)
+    slots = Counter(a.task_id for a in ended)
+    for count in set(slots.values()):
+        freed = [task_id for task_id, n in slots.items() if n == count]
+        Task.objects.filter(pk__in=freed).update(open_slots=F("open_slots") + count)
+    return len(ended)
+
+
+def assignment_lock(*, assignment_id: UUID, labeler: User) -> Assignment:
+    """The labeler's own assignment with its task and project, both rows locked. Inside a transaction.
+
+    Raises Refused when it is not theirs, or when they label in the project no more.
+    """
+    # One statement a lock, task first: a join would lock both rows in an order of its own.
+    Task.objects.select_for_update(no_key=True, of=("self",)).filter(assignments=assignment_id).only("pk").first()
+    assignment = (
+        Assignment.objects.select_for_update(of=("self",))
+        .select_related("task__project", "task__prompt")
+        .filter(pk=assignment_id, labeler=labeler)
+        .first()
+    )
+    if assignment is None:
+        raise Refused("There is no such assignment.")
+    _require_member(labeler, assignment.task.project)
+    return assignment
+
+
+def assignment_is_repeat(*, assignment: Assignment, kind: str, key: str) -> bool:
+    """Whether this submit was answered before: same key, same answer. `assignment` is locked.
+
+    Raises Refused for a missing key or a task of another kind, Conflict when the task was skipped or submitted
+    under another key.
+    """
+    if not key:
+        raise Refused("A submit needs an idempotency key, so that repeating it is harmless.")
+    if len(key) > KEY_MAX:
+        raise Refused(f"The idempotency key is {len(key)} characters long; keep it to {KEY_MAX}.")
+    if assignment.task.kind != kind:
+        raise Refused(f"This task asks for a {assignment.task.kind}, not for a {kind}.")
+    if assignment.state == State.SUBMITTED:
+        if assignment.idempotency_key == key:
+            return True
+        raise Conflict("You have submitted this task already; a label is not changed by submitting again.")
+    if assignment.state == State.SKIPPED:
+        raise Conflict("You skipped this task; take it up again to submit.")
+    return False
+
+
+def assignment_close(*, assignment: Assignment, key: str) -> None:
+    """Mark the locked assignment as submitted. A lease that had ended takes an open slot, else the label is extra."""
+    if assignment.state == State.EXPIRED:
+        took = Task.objects.filter(pk=assignment.task_id, open_slots__gt=0).update(open_slots=F("open_slots") - 1)
+        assignment.is_extra = not took
+    assignment.state = State.SUBMITTED
+    assignment.idempotency_key = key
+    assignment.submitted_at = timezone.now()
+    assignment.save(update_fields=["state", "idempotency_key", "submitted_at", "is_extra"])
+
+
+def provenance_of(labeler: User) -> str:
+    """Where this labeler's labels come from: a person, or a program that plays one."""
+    return Provenance.SIMULATED if labeler.is_simulated else Provenance.HUMAN
+
+
+def _own(assignment_id: UUID, labeler: User) -> Assignment:
+    assignment = assignment_for(labeler, assignment_id)
+    if assignment is None:
+        raise Refused("There is no such assignment.")
+    _require_member(labeler, assignment.task.project)
+    return assignment
+
+
+def _require_member(labeler: User, project: Project) -> None:
+    if not has_role(labeler, project, LABELING):
+        raise Refused(f"You do not label in the project {project.name} any more.")
+
+
+def _held(labeler: User, project: Project, kind: str | None) -> Assignment | None:
+    """What the labeler has in work, else the oldest that they left and that still has an open slot."""
+    mine = Assignment.objects.filter(labeler=labeler, task__project=project)
+    mine = mine.filter(Q(state=State.LEASED) | Q(state=State.EXPIRED, task__open_slots__gt=0))
+    if kind:
+        mine = mine.filter(task__kind=kind)
+    in_work_first = Case(When(state=State.LEASED, then=0), default=1)
+    return mine.select_related("task__prompt", "task__project").order_by(in_work_first, "claimed_at").first()
+
+
+def _renew(assignment: Assignment, terms: Terms) -> bool:
+    """Renew a running lease; False when it ended meanwhile."""
+    assignment.lease_expires_at = _lease_end(terms)
+    running = Assignment.objects.filter(pk=assignment.pk, state=State.LEASED)
+    return bool(running.update(lease_expires_at=assignment.lease_expires_at))
+
+
+@transaction.atomic
+def _take_up(assignment: Assignment, labeler: User, terms: Terms) -> Assignment | None:
+    """Renew the lease, or take a slot again for one that ended or was skipped; None when no slot is open."""
+    locked = assignment_lock(assignment_id=assignment.pk, labeler=labeler)
+    if locked.state == State.SUBMITTED:
+        return locked
+    if locked.state != State.LEASED:
+        if not Task.objects.filter(pk=locked.task_id, open_slots__gt=0).update(open_slots=F("open_slots") - 1):
+            return None
+        locked.state = State.LEASED
+    locked.lease_expires_at = _lease_end(terms)
+    locked.save(update_fields=["state", "lease_expires_at"])
+    return locked
+
+
+def _lease_end(terms: Terms) -> datetime:
+    return timezone.now() + timedelta(minutes=terms.lease_minutes)
+
+
+def _draw_order(task: Task) -> list[str]:
+    """The completions of a ranking task in a random order, so that no place on the page favours a model."""
+    if task.kind != Task.Kind.RANKING:
+        return []
+    ids = TaskCompletion.objects.filter(task=task).values_list("completion_id", flat=True)
+    shown = [str(completion_id) for completion_id in ids]
+    random.shuffle(shown)
+    return shown
