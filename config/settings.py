@@ -31,6 +31,10 @@ RUNS_DIR = VAR / "runs"
 UPLOADS_DIR = VAR / "uploads"
 MODELS_DIR = VAR / "models"
 BASE_MODEL = env.str("BASE_MODEL", default="smollm2")
+HOST = env.str("HOST", default="127.0.0.1")  # where `manage.py up` serves
+PORT = env.int("PORT", default=8000)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2)  # processes, and threads in each
+WEB_THREADS = env.int("WEB_THREADS", default=4)
 TRAIN_PROCESSES = env.int("TRAIN_PROCESSES", default=1)  # processes of torchrun on this node, one a GPU
 
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
