@@ -24,6 +24,12 @@ class CompletionBatch(models.Model):
     manifest = models.JSONField(default=dict)
     completions_count = models.PositiveIntegerField(default=0)
     tasks_opened = models.PositiveIntegerField(default=0)
+    same_text = models.PositiveIntegerField(
+        default=0, help_text="Completions that no task asks about, since another of the prompt has the same text."
+    )
+    prompts_without_task = models.PositiveIntegerField(
+        default=0, help_text="Prompts whose completions hold fewer than two different texts: nothing to rank."
+    )
     error = models.TextField(blank=True, help_text="Why the batch could not be imported.")
     imported_at = models.DateTimeField(auto_now_add=True)
 

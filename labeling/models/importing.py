@@ -31,6 +31,7 @@ class Import(models.Model):
     problems = models.JSONField(default=list, blank=True, help_text="The first bad lines, with number and reason.")
     problem_count = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False, help_text="How often a worker took it.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

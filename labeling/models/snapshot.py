@@ -22,6 +22,7 @@ class Snapshot(models.Model):
     digest = models.CharField(max_length=64, blank=True, db_index=True)
     counts = models.JSONField(default=dict, blank=True)
     error = models.TextField(blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False, help_text="How often a worker took it.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
