@@ -23,6 +23,7 @@ from transformers import (
 from exchange import envelope
 from exchange.records import Message
 from training.engine import heads
+from training.engine.attention import use_tree_attention
 from training.engine.base import resolve_base
 from training.engine.errors import RunError
 
@@ -160,6 +161,8 @@ def _reward_ready(
 
 
 def _agree(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make model and tokenizer agree on vocabulary, PAD and end token; take the tree attention where it is allowed."""
+    use_tree_attention(model)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         model.resize_token_embeddings(len(tokenizer))

@@ -15,6 +15,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from training.engine.errors import RunError
+from training.engine.reporter import Reporter
+
 _LOW = (torch.bfloat16, torch.float16)
 
 
@@ -116,3 +119,25 @@ def cosine(step: int, total: int, peak: float, *, floor: float = 0.1, warmup: in
     span = max(1, total - warmup - 1)
     part = min(1.0, (step - warmup) / span)
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * part)))
+
+
+class Divergence:
+    """Watches gradient norms: a step whose norm is not finite was skipped; three in a row end the run."""
+
+    limit = 3
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+
+    def check(self, norm: float, step: int, report: Reporter) -> None:
+        """Note a skipped step. Raises RunError at the third in a row."""
+        if math.isfinite(norm):
+            self.in_a_row = 0
+            return
+        self.in_a_row += 1
+        report.note(f"Step {step + 1} was skipped: its gradient is not finite.")
+        if self.in_a_row >= self.limit:
+            raise RunError(
+                f"The run diverged: the gradients of {self.limit} steps in a row, up to step {step + 1}, were not "
+                "finite; a smaller learning rate may help."
+            )

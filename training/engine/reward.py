@@ -1,0 +1,215 @@
+"""The reward model: which of K answers people prefer (Ouyang et al. 2022, section 3.5, equation 1, and C.2).
+
+    torchrun --standalone --nproc-per-node=1 -m training.engine.reward --run-dir DIR
+
+One batch element is one prompt's whole ranking: every completion is forwarded once, the prompt once for all of them,
+and all K-choose-2 pairs share one loss, so every prompt weighs the same. After training a bias sets the mean score of
+people's demonstrations to 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import torch
+from transformers import PreTrainedModel
+
+from training.engine import accuracy, checkpoint, data, heads
+from training.engine.attention import has_tree_attention
+from training.engine.config import RewardSettings
+from training.engine.data import Dialogue, Group
+from training.engine.errors import RunError
+from training.engine.layout import Family, lay
+from training.engine.losses import kway_loss, pair_targets
+from training.engine.models import new_reward
+from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.runtime import Result, Run, all_sum, run_main
+
+
+def main(run: Run) -> Result:
+    """Train on the snapshot's rankings and write checkpoints/final."""
+    settings: RewardSettings = run.settings
+    report = run.report
+    report.progress("load", 0, 1)
+    folder = data.open_snapshot(run.inputs)
+    model, tokenizer = new_reward(
+        run.inputs, run.inputs.get("policy"), seed=settings.seed, dtype=run.dtype, device=run.device
+    )
+    checkpoint.check_space(run, model)
+    report.progress("load", 1, 1)
+    if settings.layout == "prefix" and not has_tree_attention(model):
+        report.note(
+            "This architecture's attention cannot share the prompt between completions; rows are used instead."
+        )
+
+    found = data.ranking_groups(folder, tokenizer, split="train", max_length=settings.max_length)
+    useful = [group for group in found.items if _teaches(group, settings.ties)]
+    if not useful:
+        raise RunError(
+            "The snapshot has no training ranking with two completions of different rank of at most "
+            f"{settings.max_length:,} tokens."
+        )
+    train, beyond = data.within_budget(useful, settings.max_train_tokens, _tokens, seed=settings.seed)
+    held = data.ranking_groups(folder, tokenizer, split="valid", max_length=settings.max_length)
+    ordered = [group for group in held.items if _teaches(group, "drop")]
+    valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
+    train_pairs = sum(_pairs(group, settings.ties) for group in train)
+    report.note(
+        f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(_tokens, train)):,} tokens). Left out: "
+        f"{found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
+        f"{len(found.items) - len(useful):,} rankings of ties only; {beyond:,} beyond the token budget."
+    )
+    if len(valid) < len(ordered):
+        report.note(f"Validating on {len(valid):,} of {len(ordered):,} rankings.")
+    if not valid:
+        report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
+
+    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay)
+    divergence = Divergence()
+    total = data.step_count(len(train), settings.batch_prompts, settings.epochs)
+    seen, losses, started = 0, [], time.monotonic()
+    for step, batch in enumerate(data.steps(train, settings.batch_prompts, settings.epochs, seed=settings.seed)):
+        report.progress("train", step, total)
+        denominator = sum(group.weight for group in batch)
+        passes = data.micro_batches(batch, settings.micro_tokens, _tokens, padded=False)
+        loss_sum, right, pairs = 0.0, 0.0, 0
+        for part in passes[run.rank :: run.world]:
+            loss = torch.zeros((), device=run.device)
+            for group, scores in zip(part, score_families(model, _families(part), settings.layout), strict=True):
+                targets = pair_targets(group.ranks, settings.ties, run.device)
+                loss = loss + group.weight / denominator * kway_loss(scores, targets)
+                group_right, group_pairs = accuracy.count_pairs(scores.tolist(), group.ranks)
+                right, pairs = right + group_right, pairs + group_pairs
+            loss.backward()
+            loss_sum += float(loss.detach())
+        lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
+        norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+        divergence.check(norm, step, report)
+        loss_mean, right, pairs = all_sum(run, [loss_sum, right, pairs])
+        losses.append(loss_mean)
+        seen += sum(map(_tokens, batch))
+        speed = seen / (time.monotonic() - started)
+        report.metrics(
+            step + 1, loss=loss_mean, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=seen,
+            tokens_per_second=speed,
+        )  # fmt: skip
+    report.progress("train", total, total)
+
+    quarter = max(1, total // 4)
+    summary = {
+        "train_groups": len(train),
+        "train_pairs": train_pairs,
+        "train_tokens": seen,
+        "steps": total,
+        "train_loss_start": round(sum(losses[:quarter]) / quarter, 5),
+        "train_loss_end": round(sum(losses[-quarter:]) / quarter, 5),
+        "left_out_long": found.left_out_long,
+        "left_out_ties": len(found.items) - len(useful),
+        "left_out_budget": beyond,
+        "tokens_per_second": round(speed, 1),
+    }
+    summary |= evaluate(run, model, valid, step=total)
+    spoken = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
+    summary |= set_bias(run, model, spoken.items)
+    report.progress("save", 0, 1)
+    optimizer.restore()
+    path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
+    report.progress("save", 1, 1)
+    return Result(summary, checkpoint=path, digest=digest)
+
+
+def score_families(model: PreTrainedModel, families: list[Family], layout: str = "prefix") -> list[torch.Tensor]:
+    """Scores (K,) of each family's completions at their end tokens, in fp32 at least, bias included."""
+    laid = lay(model, families, packed=layout == "prefix")
+    scores = heads.score(model, laid.hidden(model)[laid.ends])
+    return list(scores.split([len(completions) for _, completions in families]))
+
+
+@torch.no_grad()
+def evaluate(run: Run, model: PreTrainedModel, groups: list[Group], *, step: int) -> dict[str, float | int | str]:
+    """Pair accuracy on held-out rankings with its interval, and their mean loss with ties dropped."""
+    if not groups:
+        return {}
+    scored = _scored(run, model, groups, _families(groups), "eval")
+    measured = accuracy.pair_accuracy([(s, group.ranks) for s, group in zip(scored, groups, strict=True)])
+    losses = [
+        float(kway_loss(torch.tensor(s, dtype=torch.float64), pair_targets(group.ranks)))
+        for s, group in zip(scored, groups, strict=True)
+    ]
+    loss = sum(losses) / len(losses)
+    run.report.eval(step, accuracy=measured.accuracy, loss=loss)
+    figures = {
+        "valid_loss": round(loss, 5),
+        "valid_accuracy": round(measured.accuracy, 5),
+        "valid_pairs": measured.pairs,
+        "valid_groups": measured.groups,
+        "tie_rule": accuracy.TIE_RULE,
+    }
+    if measured.low is not None:
+        figures |= {
+            "valid_accuracy_low": round(measured.low, 5),
+            "valid_accuracy_high": round(measured.high, 5),
+            "interval_rule": accuracy.INTERVAL_RULE,
+        }
+    return figures
+
+
+@torch.no_grad()
+def set_bias(run: Run, model: PreTrainedModel, spoken: list[Dialogue]) -> dict[str, float | int]:
+    """Shift all scores so that demonstrations have mean 0 (IG C.2); without any, the bias stays 0."""
+    chosen, _ = data.within_budget(spoken, run.settings.max_bias_tokens, _tokens, seed=run.settings.seed)
+    if not chosen:
+        run.report.note("The snapshot has no training demonstration that fits, so scores keep the bias 0.")
+        return {"bias": 0.0}
+    scored = _scored(run, model, chosen, [(item.prompt, [item.completion]) for item in chosen], "bias")
+    mean = sum(scores[0] for scores in scored) / len(scored)
+    model.config.reward_bias -= mean
+    after = sum(scores[0] - mean for scores in scored) / len(scored)
+    return {
+        "bias": model.config.reward_bias,
+        "demonstration_mean": round(after, 6) + 0.0,
+        "bias_demonstrations": len(chosen),
+    }
+
+
+def _scored(
+    run: Run, model: PreTrainedModel, items: list[Group] | list[Dialogue], families: list[Family], phase: str
+) -> list[list[float]]:
+    """Scores of all families in their order, forwarded by length, shared out over the ranks."""
+    order = data.micro_batches(range(len(items)), run.settings.micro_tokens, lambda i: items[i].tokens, padded=False)
+    flat = [0.0] * sum(len(completions) for _, completions in families)
+    starts = [0]
+    for _, completions in families:
+        starts.append(starts[-1] + len(completions))
+    for done, part in enumerate(order):
+        run.report.progress(phase, done, len(order))
+        if done % run.world == run.rank:
+            for index, scores in zip(
+                part, score_families(model, [families[i] for i in part], run.settings.layout), strict=True
+            ):
+                flat[starts[index] : starts[index + 1]] = scores.tolist()
+    run.report.progress(phase, len(order), len(order))
+    flat = all_sum(run, flat)
+    return [flat[start:end] for start, end in itertools.pairwise(starts)]
+
+
+def _families(groups: list[Group]) -> list[Family]:
+    return [(group.prompt, group.completions) for group in groups]
+
+
+def _tokens(item: Group | Dialogue) -> int:
+    return item.tokens
+
+
+def _pairs(group: Group, ties: str) -> int:
+    """Pairs that the loss counts; a tie that teaches "equal" is one pair."""
+    return round(float(pair_targets(group.ranks, ties).sum()))
+
+
+def _teaches(group: Group, ties: str) -> bool:
+    return _pairs(group, ties) > 0
+
+
+if __name__ == "__main__":
+    run_main("reward", main)

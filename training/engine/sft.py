@@ -1,0 +1,135 @@
+"""Supervised fine-tuning: the policy learns to write what people wrote (Ouyang et al. 2022, section 3.5, C.1).
+
+    torchrun --standalone --nproc-per-node=1 -m training.engine.sft --run-dir DIR
+
+The loss is the cross entropy of the demonstration's tokens, its end token included and its prompt not, averaged over
+all of a step's tokens together. Differs from the paper: budgets may leave demonstrations out, and the checkpoint is
+the last one, not the one that a reward model prefers.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from transformers import PreTrainedModel
+
+from training.engine import checkpoint, data
+from training.engine.config import SFTSettings
+from training.engine.data import Dialogue
+from training.engine.errors import RunError
+from training.engine.layout import lay
+from training.engine.losses import rows_cross_entropy
+from training.engine.models import load_policy, set_dropout
+from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.runtime import Result, Run, all_sum, run_main
+
+
+def main(run: Run) -> Result:
+    """Train on the snapshot's demonstrations and write checkpoints/final."""
+    settings: SFTSettings = run.settings
+    report = run.report
+    report.progress("load", 0, 1)
+    folder = data.open_snapshot(run.inputs)
+    model, tokenizer = load_policy(run.inputs, run.inputs.get("policy"), dtype=run.dtype, device=run.device)
+    checkpoint.check_space(run, model)
+    report.progress("load", 1, 1)
+
+    found = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
+    if not found.items:
+        raise RunError(f"The snapshot has no training demonstration of at most {settings.max_length:,} tokens.")
+    train, beyond = data.within_budget(found.items, settings.max_train_tokens, _tokens, seed=settings.seed)
+    held = data.demonstrations(folder, tokenizer, split="valid", max_length=settings.max_length)
+    valid, unread = data.within_budget(held.items, settings.max_eval_tokens, _tokens, seed=settings.seed)
+    report.note(
+        f"Training on {len(train):,} demonstrations ({sum(map(_tokens, train)):,} tokens). Left out: "
+        f"{found.left_out_long:,} over {settings.max_length:,} tokens; {beyond:,} beyond the token budget."
+    )
+    report.note(
+        f"Validating on {len(valid):,} demonstrations. Left out: {held.left_out_long:,} over "
+        f"{settings.max_length:,} tokens; {unread:,} beyond the token budget."
+        if valid
+        else "The snapshot has no validation demonstrations that fit, so there is no validation loss."
+    )
+
+    loss_before, valid_tokens = evaluate(run, model, valid, step=0)
+    set_dropout(model, settings.dropout)
+    model.train()
+    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay)
+    divergence = Divergence()
+    total = data.step_count(len(train), settings.batch_size, settings.epochs)
+    seen, started = 0, time.monotonic()
+    for step, batch in enumerate(data.steps(train, settings.batch_size, settings.epochs, seed=settings.seed)):
+        report.progress("train", step, total)
+        # One denominator for the whole step: neither micro-batches nor ranks may change what a token weighs.
+        denominator = sum(item.weight * len(item.completion) for item in batch)
+        passes = data.micro_batches(batch, settings.micro_tokens, _tokens)
+        loss_sum = 0.0
+        for part in passes[run.rank :: run.world]:
+            loss = dialogue_loss(model, part) / denominator
+            loss.backward()
+            loss_sum += float(loss.detach())
+        lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
+        norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+        divergence.check(norm, step, report)
+        seen += sum(map(_tokens, batch))
+        speed = seen / (time.monotonic() - started)
+        loss_mean = all_sum(run, [loss_sum])[0]
+        report.metrics(step + 1, loss=loss_mean, lr=lr, grad_norm=norm, tokens=seen, tokens_per_second=speed)
+    report.progress("train", total, total)
+
+    set_dropout(model, 0.0)
+    model.eval()
+    loss_after, _ = evaluate(run, model, valid, step=total)
+    summary = {
+        "train_demonstrations": len(train),
+        "train_tokens": seen,
+        "steps": total,
+        "valid_demonstrations": len(valid),
+        "valid_tokens": valid_tokens,
+        "left_out_long": found.left_out_long,
+        "left_out_budget": beyond,
+        "tokens_per_second": round(speed, 1),
+    }
+    if loss_before is not None and loss_after is not None:
+        summary |= {"valid_loss_before": round(loss_before, 5), "valid_loss_after": round(loss_after, 5)}
+    report.progress("save", 0, 1)
+    optimizer.restore()
+    path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
+    report.progress("save", 1, 1)
+    return Result(summary, checkpoint=path, digest=digest)
+
+
+def dialogue_loss(model: PreTrainedModel, dialogues: list[Dialogue], *, weighted: bool = True) -> torch.Tensor:
+    """Σ over the completions' tokens of −log p, each times its demonstration's weight where `weighted`."""
+    layout = lay(model, [(item.prompt, [item.completion]) for item in dialogues])
+    shares = torch.tensor([item.weight if weighted else 1.0 for item in dialogues], device=model.device)
+    weights = shares.repeat_interleave(torch.tensor(layout.lengths, device=model.device))
+    hidden = layout.hidden(model)[layout.predictors]
+    return rows_cross_entropy(hidden, model.get_output_embeddings(), layout.targets, weights)
+
+
+@torch.no_grad()
+def evaluate(run: Run, model: PreTrainedModel, dialogues: list[Dialogue], *, step: int) -> tuple[float | None, int]:
+    """Mean loss a completion token over the dialogues, and the number of those tokens; None without any."""
+    tokens = sum(len(item.completion) for item in dialogues)
+    if not tokens:
+        return None, 0
+    total = 0.0
+    passes = data.micro_batches(dialogues, run.settings.micro_tokens, _tokens)
+    for done, part in enumerate(passes):
+        run.report.progress("eval", done, len(passes))
+        if done % run.world == run.rank:
+            total += float(dialogue_loss(model, part, weighted=False))
+    run.report.progress("eval", len(passes), len(passes))
+    loss = all_sum(run, [total])[0] / tokens
+    run.report.eval(step, loss=loss)
+    return loss, tokens
+
+
+def _tokens(item: Dialogue) -> int:
+    return item.tokens
+
+
+if __name__ == "__main__":
+    run_main("sft", main)
