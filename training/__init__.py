@@ -1,0 +1,1 @@
+"""The models' half: runs, checkpoints and the engine. It knows labeling only through `exchange`."""

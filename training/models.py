@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings as django_settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from people.models import Project
 
@@ -63,7 +64,7 @@ class Run(models.Model):
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Stopped"
 
-    # Every move that a run may make. Services refuse any other.
+    # Every move that a run may make: `services.runs.run_move` makes these and no other.
     MOVES: dict[str, frozenset[str]] = {
         "queued": frozenset({"running", "cancelled"}),
         "running": frozenset({"succeeded", "failed", "cancelling"}),
@@ -72,6 +73,8 @@ class Run(models.Model):
         "failed": frozenset(),
         "cancelled": frozenset(),
     }
+    LIVE = ("queued", "running", "cancelling")
+    FINAL = ("succeeded", "failed", "cancelled")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
     kind = models.CharField(max_length=10, choices=Kind.choices)
@@ -101,11 +104,14 @@ class Run(models.Model):
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True, blank=True)
     phase_started_at = models.DateTimeField(null=True, blank=True)
+    progress_at = models.DateTimeField(null=True, blank=True)
+    log_tail = models.TextField(blank=True)
     error = models.TextField(blank=True)
     completions_digest = models.CharField(max_length=64, blank=True)
     node = models.CharField(max_length=120, blank=True)
     requested_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
+    called_at = models.DateTimeField(default=timezone.now, help_text="When a worker was last asked to take it.")
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -113,13 +119,25 @@ class Run(models.Model):
     class Meta:
         ordering = ["-created_at", "-pk"]
         indexes = [
-            models.Index(
-                fields=["state"], condition=Q(state__in=["queued", "running", "cancelling"]), name="run_live"
-            )
+            models.Index(fields=["state"], condition=Q(state__in=["queued", "running", "cancelling"]), name="run_live")
+        ]
+        constraints = [
+            # A checkpoint's digest covers its project and name: two runs of one name could make one and the same.
+            models.UniqueConstraint(fields=["project", "name"], condition=~Q(name=""), name="one_run_per_name"),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running", "cancelling"], finished_at=None)
+                | Q(state__in=["succeeded", "failed", "cancelled"], finished_at__isnull=False),
+                name="run_ends_when_final",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name or f"{self.get_kind_display()} {self.pk}"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended, whichever way."""
+        return self.state in self.FINAL
 
 
 class Metric(models.Model):
@@ -140,3 +158,6 @@ class Metric(models.Model):
     class Meta:
         ordering = ["run", "line"]
         constraints = [models.UniqueConstraint(fields=["run", "line"], name="one_metric_per_line")]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.run_id} at step {self.step}"

@@ -1,0 +1,76 @@
+"""A stand-in for the engine's scripts: keeps the run directory's protocol, does what its settings say, imports no torch.
+
+    {"behaviour": "succeed" | "person" | "engineer" | "silent" | "memory" | "wait" | "stubborn", …}
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from exchange.completions import write_batch
+from exchange.envelope import seal
+from exchange.records import Completion
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--run-dir", type=Path, required=True)
+    run_dir = parser.parse_args().run_dir
+    config = json.loads((run_dir / "config.json").read_text())
+    behaviour = config["settings"]["behaviour"]
+    print(f"rank {os.environ.get('RANK')} of run {config['run']['id']}: {behaviour}")
+    _report(run_dir, {"type": "progress", "phase": "train", "done": 0, "total": 2})
+    if behaviour == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if behaviour in ("wait", "stubborn"):
+        (run_dir / "started").write_text(str(os.getpid()))
+        time.sleep(120)
+    if behaviour == "memory":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "silent":
+        return 0
+    if behaviour in ("person", "engineer"):
+        error = {"audience": behaviour, "message": "The snapshot holds no prompt of 16 tokens or fewer."}
+        _result(run_dir, {"ok": False, "error": error})
+        return 1
+    for step in (1, 2):
+        _report(run_dir, {"type": "metrics", "step": step, "values": {"loss": 3.0 - step, "lr": 1e-5}})
+        _report(run_dir, {"type": "progress", "phase": "train", "done": step, "total": 2})
+    _report(run_dir, {"type": "note", "text": "Left out: 3 demonstrations over 512 tokens."})
+    _report(run_dir, {"type": "sample", "step": 2, "values": {"prompt": "Hi", "completion": "a\0b", "reward": None}})
+    result = {"ok": True, "summary": {"valid_loss_after": 1.5}}
+    _result(run_dir, result | (_completions(run_dir, config) if config["kind"] == "sample" else _final(run_dir, config)))
+    return 0
+
+
+def _final(run_dir: Path, config: dict) -> dict:
+    final = run_dir / "checkpoints" / "final"
+    final.mkdir(parents=True)
+    (final / "config.json").write_text("{}")
+    meta = {"kind": config["kind"], "name": config["run"]["name"], "project": config["run"]["project"]}
+    digest = seal(final, format="plumbline.checkpoint", version=1, meta=meta)
+    return {"checkpoint": "checkpoints/final", "digest": digest}
+
+
+def _completions(run_dir: Path, config: dict) -> dict:
+    batch = [Completion(id="c1", prompt_id="1", text="Hello", model="base")]
+    meta = {"project": config["run"]["project"], "run": config["run"]["id"], "purpose": "ranking"}
+    digest, _ = write_batch(run_dir / "completions", batch, meta=meta)
+    return {"completions": f"completions/{digest}"}
+
+
+def _report(run_dir: Path, line: dict) -> None:
+    with (run_dir / "metrics.jsonl").open("a") as stream:
+        stream.write(json.dumps({"t": time.time(), **line}) + "\n")
+
+
+def _result(run_dir: Path, result: dict) -> None:
+    (run_dir / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

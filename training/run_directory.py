@@ -1,0 +1,121 @@
+"""The run directory: the only protocol between the platform and torch. No Django.
+
+`config.json` goes in; `metrics.jsonl`, `log.txt` and `result.json` come out. Everything here reads what another
+process is still writing, and text that a model made: nothing that comes out is trusted to be whole, finite or storable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.launcher import LOG
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+RESULT = "result.json"
+UNEXPECTED = "Unexpected error; the log says more."
+OUT_OF_MEMORY = "The training process was killed, most often because memory ran out; a lower micro_tokens needs less."
+# PostgreSQL stores neither NUL nor half a surrogate pair in text.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def prepare(run_dir: Path, config: dict[str, Any]) -> None:
+    """An empty run directory with its `config.json`, written atomically. Whatever was there before is removed."""
+    shutil.rmtree(run_dir, ignore_errors=True)
+    run_dir.mkdir(parents=True)
+    temporary = run_dir / (CONFIG + ".tmp")
+    temporary.write_text(json.dumps(config, indent=1, allow_nan=False), encoding="utf-8")
+    os.replace(temporary, run_dir / CONFIG)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One whole line of `metrics.jsonl`: its number, counted from 1, and its values."""
+
+    number: int
+    values: dict[str, Any]
+
+
+class MetricsTail:
+    """Reads `metrics.jsonl` while it grows: each whole line once, half-written lines when they are whole."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / METRICS
+        self._offset = 0
+        self._number = 0
+
+    def read(self) -> list[Line]:
+        """The lines that were finished since the last call. A finished line that is no JSON object is passed over."""
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._offset)
+                fresh = stream.read()
+        except FileNotFoundError:
+            return []
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        lines = []
+        for raw in whole.split(b"\n")[:-1]:
+            self._number += 1
+            values = _parsed(raw)
+            if values is not None:
+                lines.append(Line(self._number, values))
+        return lines
+
+
+def read_result(run_dir: Path) -> dict[str, Any] | None:
+    """`result.json`, or None when the engine did not come to write it."""
+    try:
+        return _parsed((run_dir / RESULT).read_bytes())
+    except OSError:
+        return None
+
+
+def log_tail(run_dir: Path, characters: int = 4000) -> str:
+    """The end of `log.txt`, from the start of a line, as text that a database takes."""
+    try:
+        with (run_dir / LOG).open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - characters))
+            text = stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    if size > characters:
+        text = text.partition("\n")[2] or text
+    return str(storable(text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def failure(result: dict[str, Any] | None, log: str) -> str:
+    """One sentence on why a run failed, in the person's words where they can mend it."""
+    error = (result or {}).get("error")
+    if isinstance(error, dict) and error.get("audience") == "person" and error.get("message"):
+        return str(error["message"])
+    if result is None and ("SIGKILL" in log or "exitcode  : -9" in log):
+        return OUT_OF_MEMORY
+    return UNEXPECTED
+
+
+def storable(value: Any) -> Any:
+    """The value with what PostgreSQL cannot store replaced by U+FFFD, at every depth."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return value
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    try:
+        # NaN and the infinities are no JSON; a curve shows a gap there.
+        values = json.loads(raw, parse_constant=lambda _: None)
+    except ValueError:
+        return None
+    return storable(values) if isinstance(values, dict) else None

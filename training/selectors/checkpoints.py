@@ -1,0 +1,35 @@
+"""Reads of model versions: by reference, and where one came from and went to."""
+
+from __future__ import annotations
+
+import re
+
+from django.db.models import QuerySet
+
+from people.models import Project
+from training.models import Checkpoint, Run
+
+_PREFIX = re.compile(r"[0-9a-f]{8,64}")
+
+
+def checkpoint_find(*, project: Project, reference: str) -> Checkpoint | None:
+    """The project's checkpoint with this digest, with the one digest that starts so, or with this name."""
+    mine = Checkpoint.objects.filter(project=project)
+    if _PREFIX.fullmatch(reference):
+        found = list(mine.filter(digest__startswith=reference)[:2])
+        if len(found) == 1:
+            return found[0]
+    return mine.filter(name=reference).first()
+
+
+def checkpoint_parents(checkpoint: Checkpoint) -> list[tuple[str, Checkpoint]]:
+    """The checkpoints that this one was made from, with their part in it: "Policy" or "Reward model"."""
+    run = checkpoint.run
+    return [(label, parent) for label, parent in (("Policy", run.policy), ("Reward model", run.reward)) if parent]
+
+
+def checkpoint_uses(checkpoint: Checkpoint) -> QuerySet[Run]:
+    """Every run that started from this checkpoint, was rewarded by it or sampled it, oldest first."""
+    runs = Run.objects.filter(policy=checkpoint) | Run.objects.filter(reward=checkpoint)
+    runs |= Run.objects.filter(sampled=checkpoint)
+    return runs.distinct().order_by("pk")

@@ -1,0 +1,101 @@
+"""What a run reports, line by line, written into the database: progress, curves, answers, notes."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from training.models import Metric, Run
+from training.run_directory import Line
+
+_LARGEST = 2**31 - 1  # of PostgreSQL's integer
+
+
+class RunReport:
+    """Takes the lines of one run's `metrics.jsonl` in order and keeps what was not written yet.
+
+    `save` is one transaction; when it fails nothing is lost, and the next `save` writes it.
+    """
+
+    def __init__(self, run_id: int) -> None:
+        self._run_id = run_id
+        self._pending: list[Line] = []
+        self._notes: list[str] = []
+        self._phase = ""
+        self._done = 0
+        self._phase_started_at: datetime | None = None
+        self._log_tail = ""
+
+    def take(self, lines: list[Line]) -> None:
+        """Keep these lines until they are saved."""
+        self._pending += lines
+
+    def save(self, log_tail: str) -> None:
+        """Write what came since the last save. Called often, it writes nothing where nothing is new."""
+        fields = self._progress_fields()
+        if log_tail != self._log_tail:
+            fields["log_tail"] = log_tail
+        notes = [str(line.values["text"]) for line in self._pending if _is(line, "note") and line.values.get("text")]
+        if notes:
+            fields["notes"] = self._notes + notes
+        metrics = [metric for line in self._pending if (metric := self._metric(line))]
+        if fields or metrics:
+            with transaction.atomic():
+                Metric.objects.bulk_create(metrics, ignore_conflicts=True)
+                Run.objects.filter(pk=self._run_id).update(**fields)
+        self._notes += notes
+        self._log_tail = log_tail
+        self._pending = []
+
+    def _progress_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        for line in self._pending:
+            if not _is(line, "progress"):
+                continue
+            phase, done, time = str(line.values.get("phase", ""))[:30], _count(line.values.get("done")), _time(line)
+            # The same phase again from a smaller number is a new one: its rate starts anew.
+            if phase != self._phase or (done or 0) < self._done or self._phase_started_at is None:
+                self._phase, self._phase_started_at = phase, time
+            self._done = done or 0
+            fields = {
+                "phase": phase,
+                "done": self._done,
+                "total": _count(line.values.get("total")),
+                "phase_started_at": self._phase_started_at,
+                "progress_at": time,
+            }
+        return fields
+
+    def _metric(self, line: Line) -> Metric | None:
+        values = line.values.get("values")
+        if line.values.get("type") not in Metric.Type.values or not isinstance(values, dict):
+            return None
+        return Metric(
+            run_id=self._run_id,
+            line=line.number,
+            type=line.values["type"],
+            step=_count(line.values.get("step")) or 0,
+            values=values,
+            time=_time(line),
+        )
+
+
+def _is(line: Line, kind: str) -> bool:
+    return line.values.get("type") == kind
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return min(max(int(value), 0), _LARGEST)
+
+
+def _time(line: Line) -> datetime:
+    try:
+        return datetime.fromtimestamp(line.values["t"], UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return timezone.now()

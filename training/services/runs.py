@@ -1,0 +1,141 @@
+"""Runs: created, claimed, moved from state to state, cancelled. The row is the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from people.models import Project, User
+from training.models import Run
+from training.services.errors import Refused
+from training.services.plans import LABELS, run_plan
+
+# A worker beats every second; one that was silent for this long is gone.
+STALE_AFTER = timedelta(seconds=60)
+# A queued run whose message may have been lost is called again after this long.
+CALL_AGAIN_AFTER = timedelta(seconds=60)
+WORKER_LOST = "The training worker was lost; start the run again."
+_State = Run.State
+
+
+def run_create(
+    *,
+    project: Project,
+    kind: str,
+    snapshot: str,
+    requested_by: User | None,
+    preset: str = "cpu",
+    settings: dict[str, Any] | None = None,
+    policy: str = "",
+    reward: str = "",
+    models: Sequence[str] = (),
+    name: str = "",
+) -> Run:
+    """A new run, queued. The caller enqueues `run_execute` for it.
+
+    Raises Refused with one sentence when an input, a setting or the name is wrong (see `run_plan`).
+    """
+    plan = run_plan(
+        project=project,
+        kind=kind,
+        snapshot=snapshot,
+        preset=preset,
+        settings=settings,
+        policy=policy,
+        reward=reward,
+        models=models,
+        name=name,
+    )
+    try:
+        with transaction.atomic():
+            run = Run.objects.create(
+                project=plan.project,
+                kind=plan.kind,
+                name=plan.name,
+                snapshot=plan.snapshot,
+                policy=plan.policy,
+                reward=plan.reward,
+                sample_base=plan.sample_base,
+                preset=plan.preset,
+                settings=plan.settings,
+                requested_by=requested_by,
+            )
+            run.sampled.set(plan.sampled)
+            if not run.name:
+                run.name = f"{LABELS[kind]} {run.pk}"
+                run.save(update_fields=["name"])
+    except IntegrityError as error:  # two people gave the same name at the same moment
+        raise Refused(f"{project.name} has a run named {plan.name!r} already.") from error
+    return run
+
+
+def run_move(*, run_id: int, to: str, source: str | None = None, **fields: Any) -> bool:
+    """Move a run to another state, if the table of moves allows it from where the run is; say whether it moved.
+
+    One conditional UPDATE: of two that want to move the same run, one does. With `source`, only from that state.
+    `fields` are set with the move.
+    """
+    return _move(_movable(to, source).filter(pk=run_id), to, **fields) == 1
+
+
+def run_claim(*, run_id: int, node: str) -> Run | None:
+    """Take a queued run for this worker; None when there is nothing to take, since another has it or it ended."""
+    now = timezone.now()
+    if not run_move(run_id=run_id, to=_State.RUNNING, node=node, started_at=now, heartbeat_at=now):
+        return None
+    return Run.objects.select_related("project", "snapshot", "policy", "reward").get(pk=run_id)
+
+
+def run_beat(*, run_id: int) -> str | None:
+    """Say that the worker lives. The run's state, or None when the run is no longer this worker's to go on with."""
+    held = Run.objects.filter(pk=run_id, state__in=(_State.RUNNING, _State.CANCELLING))
+    if not held.update(heartbeat_at=timezone.now()):
+        return None
+    return Run.objects.filter(pk=run_id).values_list("state", flat=True).first()
+
+
+def run_cancel(*, run_id: int) -> Run:
+    """Ask a run to stop: a queued one is stopped at once, a running one when its worker sees it, within seconds.
+
+    Asking twice changes nothing. Raises Refused when the run has ended.
+    """
+    # Queued first: between the two a worker may claim it, and never gives it back.
+    moved = run_move(run_id=run_id, to=_State.CANCELLED, source=_State.QUEUED)
+    moved = moved or run_move(run_id=run_id, to=_State.CANCELLING)
+    run = Run.objects.get(pk=run_id)
+    if not moved and run.is_final:
+        raise Refused(f"{run} has ended already: {run.get_state_display().lower()}.")
+    return run
+
+
+def runs_end_lost() -> int:
+    """End the runs whose worker is silent: failed, or stopped where that was asked for; say how many."""
+    cutoff = timezone.now() - STALE_AFTER
+    failed = _movable(_State.FAILED, _State.RUNNING).filter(heartbeat_at__lt=cutoff)
+    stopped = _movable(_State.CANCELLED, _State.CANCELLING).filter(heartbeat_at__lt=cutoff)
+    return _move(failed, _State.FAILED, error=WORKER_LOST) + _move(stopped, _State.CANCELLED)
+
+
+def runs_to_call_again() -> list[int]:
+    """Queued runs that no worker took for a while; each is handed out once, to whoever asks first."""
+    cutoff = timezone.now() - CALL_AGAIN_AFTER
+    waiting = Run.objects.filter(state=_State.QUEUED, called_at__lt=cutoff).order_by("pk")
+    return [
+        pk for pk in waiting.values_list("pk", flat=True) if waiting.filter(pk=pk).update(called_at=timezone.now())
+    ]
+
+
+def _movable(to: str, source: str | None) -> QuerySet[Run]:
+    sources = [state for state, moves in Run.MOVES.items() if to in moves and source in (None, state)]
+    return Run.objects.filter(state__in=sources)
+
+
+def _move(runs: QuerySet[Run], to: str, **fields: Any) -> int:
+    if to in Run.FINAL:
+        fields["finished_at"] = timezone.now()
+    return runs.update(state=to, **fields)
