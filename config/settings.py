@@ -18,6 +18,8 @@ env = environ.Env()
 VAR = Path(env.str("PLUMBLINE_VAR", default=str(BASE_DIR / "var"))).resolve()
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or embedded.secret(VAR, "secret_key")
+# Labelers' pseudonyms in snapshots hang on this key alone, so that SECRET_KEY can be changed.
+PSEUDONYM_KEY = env.str("PSEUDONYM_KEY", default="") or embedded.secret(VAR, "pseudonym_key")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 HTTPS = env.bool("HTTPS", default=False)  # behind a TLS proxy: secure cookies, HSTS and the forwarded scheme
