@@ -1,0 +1,121 @@
+"""A project's data as the records of a snapshot: in a fixed order, streamed, labelers under pseudonyms.
+
+Labels that held-out labelers gave to training prompts are left out: nothing is learned from held-out people
+(IG §3.4). All of it is read in the caller's transaction, which decides what "now" is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.db.models import Count, Q, QuerySet
+
+from exchange import records
+from labeling.models import Completion, Demonstration, Prompt, Provenance, Ranking, Split
+from people.models import Cohort, Membership, Project
+
+_AT_ONCE = 500
+Pseudonym = Callable[[str], str]
+LabelRow = TypeVar("LabelRow", Demonstration, Ranking)
+
+
+class BrokenLabel(Exception):
+    """A label cannot be frozen as it is. The message is one sentence that names it."""
+
+
+def frozen_prompts(project: Project) -> Iterator[records.Prompt]:
+    """All prompts, by id."""
+    for prompt in Prompt.objects.filter(project=project).order_by("pk").iterator(chunk_size=_AT_ONCE):
+        yield records.Prompt(
+            id=str(prompt.pk),
+            messages=_messages(prompt),
+            split=prompt.split,
+            category=prompt.category,
+            source=prompt.source,
+        )
+
+
+def frozen_demonstrations(project: Project, pseudonym: Pseudonym) -> Iterator[records.Demonstration]:
+    """All demonstrations that may be learned from or evaluated on, by id."""
+    rows = _usable(Demonstration, project).select_related("prompt").order_by("pk")
+    for row in rows.iterator(chunk_size=_AT_ONCE):
+        yield records.Demonstration(completion=row.text, **_shared(row, pseudonym))
+
+
+def frozen_rankings(project: Project, pseudonym: Pseudonym) -> Iterator[records.RankingGroup]:
+    """All whole ranking groups that may be learned from or evaluated on, by id.
+
+    Within a group completions are ordered by id, so that their order says nothing of their rank. Raises BrokenLabel for a ranking whose completions are no longer there.
+    """
+    rows = _usable(Ranking, project).select_related("prompt").order_by("pk").iterator(chunk_size=_AT_ONCE)
+    for block in _blocks(rows):
+        ids = {i for row in block for group in row.groups for i in group}
+        completions = {str(pk): completion for pk, completion in Completion.objects.in_bulk(ids).items()}
+        for row in block:
+            ranks = {i: rank for rank, group in enumerate(row.groups) for i in group}
+            if missing := sorted(ranks.keys() - completions.keys()):
+                raise BrokenLabel(f"Ranking {row.pk} names the completion {missing[0]}, which is no longer there.")
+            order = sorted(ranks)
+            yield records.RankingGroup(
+                completions=tuple(
+                    records.RankedCompletion(id=i, text=completions[i].text, model=completions[i].model) for i in order
+                ),
+                ranks=tuple(ranks[i] for i in order),
+                **_shared(row, pseudonym),
+            )
+
+
+def frozen_facts(project: Project) -> dict[str, Any]:
+    """What a snapshot's manifest says about its labels: how many of which provenance, and what was left out."""
+    kinds: dict[str, type[Demonstration] | type[Ranking]] = {"demonstrations": Demonstration, "rankings": Ranking}
+    return {
+        "provenance": {name: _by_provenance(_usable(kind, project)) for name, kind in kinds.items()},
+        "left_out": {
+            f"{name}_of_held_out_labelers_in_training_split": kind.objects.filter(prompt__project=project)
+            .filter(_held_out_in_training(project))
+            .count()
+            for name, kind in kinds.items()
+        },
+    }
+
+
+def _held_out_in_training(project: Project) -> Q:
+    held_out = Membership.objects.filter(project=project, cohort=Cohort.HELD_OUT).values("user_id")
+    return Q(labeler__in=held_out, prompt__split=Split.TRAIN)
+
+
+def _usable(kind: type[LabelRow], project: Project) -> QuerySet[LabelRow]:
+    return kind.objects.filter(prompt__project=project).exclude(_held_out_in_training(project))
+
+
+def _by_provenance(rows: QuerySet[Any]) -> dict[str, int]:
+    return dict(rows.order_by("provenance").values_list("provenance").annotate(count=Count("pk")))
+
+
+def _blocks(rows: Iterator[Ranking]) -> Iterator[list[Ranking]]:
+    while block := list(islice(rows, _AT_ONCE)):
+        yield block
+
+
+def _messages(prompt: Prompt) -> tuple[records.Message, ...]:
+    return tuple(records.Message(message["role"], message["content"]) for message in prompt.messages)
+
+
+def _shared(row: Demonstration | Ranking, pseudonym: Pseudonym) -> dict[str, Any]:
+    if row.labeler_id is not None:
+        labeler = pseudonym(f"user:{row.labeler_id}")
+    else:
+        labeler = pseudonym(f"source:{row.source_labeler}") if row.source_labeler else ""
+    prompt = row.prompt
+    return {
+        "id": str(row.pk),
+        "prompt_id": str(prompt.pk),
+        "messages": _messages(prompt),
+        "split": prompt.split,
+        "labeler": labeler,
+        "provenance": Provenance(row.provenance).value,
+        "instructions_version": row.instructions_version,
+        "category": prompt.category,
+    }

@@ -1,0 +1,153 @@
+"""Files into a project: stored when they are uploaded, imported by a worker, as a whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils import timezone
+
+from labeling.formats import SUFFIXES, check_file, parse_file
+from labeling.formats.parsed import FileError, ParsedLine, Problem
+from labeling.models import Import, ProjectSetup
+from labeling.services.errors import Refused
+from labeling.services.jobs import job_claim
+from labeling.services.projects import project_setup_ensure
+from labeling.services.prompts import prompts_add
+from people.models import Project, User
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 2 * 1024**3
+KEPT_PROBLEMS = 100
+LINES_AT_ONCE = 500
+
+
+@dataclass
+class _Brought:
+    """What an import brought in, by kind, and the lines that it left out: the first of them, and how many."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
+
+
+class _Failed(Exception):
+    """An import that ends without bringing anything in."""
+
+    def __init__(self, sentence: str, problems: list[Problem]) -> None:
+        super().__init__(sentence)
+        self.problems = problems
+
+
+def import_create(
+    *, project: Project, upload: UploadedFile[bytes], format: str, on_error: str, user: User | None
+) -> Import:
+    """Store an uploaded file under a name of our own and queue its import.
+
+    Raises Refused when the file cannot be of that format at all; then nothing is stored.
+    """
+    if on_error not in Import.OnError.values:
+        raise Refused(f"on_error must be 'abort' or 'skip', not {on_error!r}.")
+    if (upload.size or 0) > MAX_BYTES:
+        raise Refused(f"The file is larger than {MAX_BYTES // 1024**3} GiB; split it.")
+    name = PurePosixPath((upload.name or "").replace("\\", "/")).name
+    name = "".join(c for c in name if c.isprintable())[-200:] or "upload"
+    suffix = Path(name).suffix.lower()
+    path = Path(settings.UPLOADS_DIR) / str(project.pk) / f"{uuid.uuid4()}{suffix if suffix in SUFFIXES else ''}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("xb") as stream:
+            for chunk in upload.chunks():
+                stream.write(chunk)
+        check_file(path, format)
+        return Import.objects.create(
+            project=project, format=format, file_name=name, path=str(path), on_error=on_error, requested_by=user
+        )
+    except FileError as error:
+        path.unlink()
+        raise Refused(str(error)) from error
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def import_execute(*, import_id: int) -> bool:
+    """Claim a queued import and run it; return whether it was this call that ran it.
+
+    Before: the row is QUEUED; otherwise nothing happens, so a second delivery is harmless. After: DONE with all that
+    the file brings, or FAILED with one sentence and the project as it was.
+    """
+    if not job_claim(Import, pk=import_id):
+        return False
+    try:
+        with transaction.atomic():
+            job = Import.objects.select_for_update(of=("self",)).select_related("project").get(pk=import_id)
+            _finish(import_id, Import.State.DONE, _bring_in(job))
+    except _Failed as failure:
+        found = _Brought(problems=failure.problems, problem_count=len(failure.problems))
+        _finish(import_id, Import.State.FAILED, found, error=str(failure))
+    except Exception:
+        logger.exception("import %s failed", import_id)
+        sentence = "Unexpected error while importing; nothing was imported. The worker's log has the details."
+        _finish(import_id, Import.State.FAILED, _Brought(), error=sentence)
+    return True
+
+
+def _bring_in(job: Import) -> _Brought:
+    """Read the file in blocks and add them; all in the caller's transaction. Raises _Failed."""
+    project_setup_ensure(project=job.project)
+    setup = ProjectSetup.objects.select_for_update().get(project=job.project)
+    brought = _Brought()
+    for block in _blocks(job):
+        found = [item for item in block if isinstance(item, Problem)]
+        _stop_at_first(job, found)
+        rows = [(item.line, prompt) for item in block if isinstance(item, ParsedLine) for prompt in item.prompts]
+        added = prompts_add(source=job, setup=setup, rows=rows)
+        _stop_at_first(job, added.problems)
+        found = sorted([*found, *added.problems], key=lambda problem: problem.line)
+        brought.counts += added.counts
+        brought.problem_count += len(found)
+        brought.problems += found[: KEPT_PROBLEMS - len(brought.problems)]
+    if brought.counts["prompts"] or brought.counts["prompts_unchanged"]:
+        return brought
+    if brought.problems:
+        first = brought.problems[0]
+        raise _Failed(f"No line could be imported; line {first.line}: {first.reason}.", brought.problems)
+    raise _Failed("The file has no prompts in it; nothing was imported.", [])
+
+
+def _stop_at_first(job: Import, problems: list[Problem]) -> None:
+    if problems and job.on_error == Import.OnError.ABORT:
+        first = problems[0]
+        raise _Failed(f"Line {first.line}: {first.reason}. Nothing was imported.", [first])
+
+
+def _blocks(job: Import) -> Iterator[list[ParsedLine | Problem]]:
+    try:
+        items = parse_file(Path(job.path), job.format)
+        while block := list(islice(items, LINES_AT_ONCE)):
+            yield block
+    except FileError as error:
+        raise _Failed(str(error), []) from error
+    except FileNotFoundError as error:
+        raise _Failed("The uploaded file is no longer in the upload folder; upload it again.", []) from error
+
+
+def _finish(import_id: int, state: Import.State, brought: _Brought, *, error: str = "") -> None:
+    Import.objects.filter(pk=import_id).update(
+        state=state,
+        counts=dict(sorted(brought.counts.items())),
+        problems=[{"line": problem.line, "reason": problem.reason} for problem in brought.problems],
+        problem_count=brought.problem_count,
+        error=error,
+        finished_at=timezone.now(),
+    )
