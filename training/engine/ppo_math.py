@@ -13,6 +13,8 @@ the end token, the clipped value loss and whitening.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,24 +26,24 @@ def length_mask(lengths: Tensor, width: int) -> Tensor:
     return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
-def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
-    """Sum over the mask, whatever stands outside of it."""
-    return torch.where(mask, values, 0).sum()
+def moments(values: Tensor, mask: Tensor) -> list[float]:
+    """Count, sum and sum of squares over the mask: what several processes add up before they whiten."""
+    kept = torch.where(mask, values, 0).double()
+    return [float(mask.sum()), float(kept.sum()), float(kept.square().sum())]
 
 
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the mask, which must hold at least one place."""
-    return masked_sum(values, mask) / mask.sum()
+def whiten(values: Tensor, mask: Tensor, total: Sequence[float], eps: float = 1e-8) -> Tensor:
+    """Values shifted and scaled so that the whole batch has mean 0 and variance 1 over the mask; 0 outside of it.
+
+    `total` is the whole batch's `moments`, of which `values` may be one process's part.
+    """
+    count, first, second = total
+    mean = first / count
+    variance = max(second / count - mean**2, 0.0)
+    return torch.where(mask, (values - mean) / math.sqrt(variance + eps), 0)
 
 
-def whiten(values: Tensor, mask: Tensor, eps: float = 1e-8) -> Tensor:
-    """Values shifted and scaled to mean 0 and variance 1 (dividing by n) over the mask; 0 outside of it."""
-    centred = values - masked_mean(values, mask)
-    variance = masked_mean(centred.square(), mask)
-    return torch.where(mask, centred * torch.rsqrt(variance + eps), 0)
-
-
-def answer_scores(scores: Tensor, ended: Tensor, missing_eos_penalty: float) -> Tensor:
+def penalised(scores: Tensor, ended: Tensor, missing_eos_penalty: float) -> Tensor:
     """Scores [B] of the reward model, less the penalty where an answer did not end by itself (`ended` [B] False).
 
     Huang et al. 2024 put a fixed −1 in place of such a score, which suits scores near 0 and pays for never ending
@@ -79,12 +81,14 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float)
 
 @dataclass(frozen=True)
 class ClippedLoss:
-    """A clipped loss to be added up over micro-batches, with sums over the mask for the report (no gradient)."""
+    """A clipped loss to be added up over micro-batches, and for the report, without gradient: how many tokens are
+    clipped, the sum of the ratios and the largest |ratio − 1|.
+    """
 
     loss: Tensor
     clipped: Tensor
     ratio_sum: Tensor
-    ratio_max: Tensor
+    ratio_off: Tensor
 
 
 def policy_loss(
@@ -98,12 +102,11 @@ def policy_loss(
     advantages = torch.where(mask, advantages, 0)
     free = -advantages * ratio
     bound = -advantages * ratio.clamp(1 - clip, 1 + clip)
-    counted = torch.where(mask, ratio.detach(), 0)
     return ClippedLoss(
         loss=torch.maximum(free, bound).sum() / denominator,
         clipped=((bound > free) & mask).sum(),
-        ratio_sum=counted.sum(),
-        ratio_max=counted.max(),
+        ratio_sum=torch.where(mask, ratio.detach(), 0).sum(),
+        ratio_off=(ratio.detach() - 1).abs().max(),
     )
 
 

@@ -1,0 +1,142 @@
+"""Episodes of PPO: answers drawn from the policy and what the four models say of them, without gradients.
+
+One prompt, one answer, one episode. Answers are kept as the token ids that were drawn. Forward passes here and in
+training read prompts and answers packed without padding where the architecture allows it (see layout.py), and only the
+states in which an answer's tokens were drawn go through the unembedding.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from training.engine import heads
+from training.engine.data import micro_batches
+from training.engine.layout import Family, lay
+from training.engine.ppo_math import length_mask, logprobs_and_entropy
+from training.engine.sampling import Sampled
+
+
+@dataclass(frozen=True)
+class Models:
+    """The policy that learns, the frozen policy it started from, the reward model, and the value model that learns."""
+
+    policy: PreTrainedModel
+    reference: PreTrainedModel
+    reward: PreTrainedModel
+    value: PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """B answers of at most T tokens: `mask` and everything per token [B, T], `ended` and `scores` [B].
+
+    `logprobs` and `reference` are log π and log π_ref of the drawn tokens, `values` the value of the state before
+    each, `scores` the reward model's, as they stand. `sampler_gap` is the mean difference between the sampler's log π
+    and `logprobs`, in absolute nats.
+    """
+
+    answers: list[Sampled]
+    mask: Tensor
+    ended: Tensor
+    logprobs: Tensor
+    reference: Tensor
+    values: Tensor
+    scores: Tensor
+    sampler_gap: float
+
+
+def order(answers: Sequence[Sampled], minibatch: int, micro_tokens: int, *, seed: int) -> list[list[list[int]]]:
+    """Rows of one pass over the answers: minibatches in a seeded order, each cut into forward passes by length."""
+    rows = list(range(len(answers)))
+    random.Random(seed).shuffle(rows)  # noqa: S311
+    return [
+        micro_batches(
+            rows[start : start + minibatch], micro_tokens, lambda row: len(answers[row].prompt + answers[row].tokens)
+        )
+        for start in range(0, len(rows), minibatch)
+    ]
+
+
+@torch.no_grad()
+def judge(
+    models: Models, answers: list[Sampled], passes: Sequence[Sequence[int]], *, temperature: float, recompute: bool
+) -> Episodes:
+    """Let reference, reward and value model read the answers, in the given forward passes (lists of rows).
+
+    With `recompute` the policy reads them too and its log-probabilities replace those of the sampler: in bf16 the
+    cached loop and the training pass round differently, and PPO's first ratio would not be 1.
+    """
+    device = models.policy.device
+    mask = _mask(answers, device)
+    drawn = [logprob for answer in answers for logprob in answer.logprobs]
+    sampled = _spread(torch.tensor(drawn, dtype=torch.float64, device=device), mask)
+    logprobs, reference, values = sampled.clone(), torch.zeros_like(sampled), torch.zeros_like(sampled)
+    scores = sampled.new_zeros(len(answers))
+    for rows in passes:
+        part = [answers[row] for row in rows]
+        width = max(len(answer.tokens) for answer in part)
+        if recompute:
+            logprobs[rows, :width] = answer_logprobs(models.policy, part, temperature)[0].to(logprobs.dtype)
+        reference[rows, :width] = answer_logprobs(models.reference, part, temperature)[0].to(logprobs.dtype)
+        values[rows, :width] = answer_values(models.value, part).to(logprobs.dtype)
+        scores[rows] = answer_scores(models.reward, part).to(logprobs.dtype)
+    gap = float((logprobs - sampled).abs().sum() / mask.sum())
+    ended = torch.tensor([answer.finish == "eos" for answer in answers], device=device)
+    return Episodes(answers, mask, ended, logprobs, reference, values, scores, gap)
+
+
+def answer_logprobs(policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float) -> tuple[Tensor, Tensor]:
+    """log π of the answers' tokens and π's entropy there, at a temperature: both [b, T], 0 in the padding."""
+    layout = lay(policy, _families(answers))
+    logits = policy.get_output_embeddings()(layout.hidden(policy)[layout.predictors])
+    logprobs, entropy = logprobs_and_entropy(logits, layout.targets, temperature)
+    mask = _mask(answers, logits.device)
+    return _spread(logprobs, mask), _spread(entropy, mask)
+
+
+def answer_values(value: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor:
+    """The value [b, T] of the state before each of the answers' tokens, 0 in the padding."""
+    layout = lay(value, _families(answers))
+    values = heads.score(value, layout.hidden(value)[layout.predictors])
+    return _spread(values, _mask(answers, values.device))
+
+
+def answer_scores(reward: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor:
+    """The reward model's score [b] of each answer, read at its end token as in training.
+
+    An answer that was cut off gets an end token for the reading: elsewhere the model never learned to score.
+    """
+    layout = lay(reward, _families(answers, end=reward.config.eos_token_id))
+    return heads.score(reward, layout.hidden(reward)[layout.ends])
+
+
+def unembeds_plainly(policy: PreTrainedModel) -> bool:
+    """Whether the model's logits are its unembedding of its last hidden state, which the functions above rely on.
+
+    A few architectures scale or bend their logits afterwards.
+    """
+    ids = torch.tensor([[policy.config.eos_token_id]], device=policy.device)
+    with torch.no_grad():
+        plain = policy.get_output_embeddings()(heads.body(policy)(input_ids=ids, use_cache=False).last_hidden_state)
+        return torch.allclose(plain.float(), policy(ids, use_cache=False).logits.float(), rtol=1e-2, atol=1e-2)
+
+
+def _families(answers: Sequence[Sampled], end: int | None = None) -> list[Family]:
+    """The answers for one forward pass; with `end` that token behind those that were cut off."""
+    cut = [] if end is None else [end]
+    return [(list(a.prompt), [[*a.tokens, *(cut if a.finish == "length" else [])]]) for a in answers]
+
+
+def _mask(answers: Sequence[Sampled], device: torch.device) -> Tensor:
+    lengths = torch.tensor([len(answer.tokens) for answer in answers], device=device)
+    return length_mask(lengths, int(lengths.max()))
+
+
+def _spread(values: Tensor, mask: Tensor) -> Tensor:
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)

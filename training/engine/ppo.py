@@ -1,0 +1,288 @@
+"""PPO: the SFT policy learns from the reward model, at a price for every nat it moves away (IG section 3.5, eq. 2).
+
+    torchrun --standalone --nproc-per-node=1 -m training.engine.ppo --run-dir DIR
+
+One iteration: sample an answer to each of `rollout_batch` prompts; let the frozen reference, the reward model and the
+value model read them; turn scores and log-ratios into advantages; take one optimizer step a minibatch. Before the
+first and after the last iteration the policy answers the same held-out prompts with the same seeds.
+
+Differences to IG: no pretraining mix, no EMA of the weights; advantages are whitened over the rollout batch (Huang et
+al. 2024); λ, value clip and value coefficient, on which the paper is silent, are those of its forerunners.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from training.engine import checkpoint, data, episodes, ppo_math, ppo_report
+from training.engine.config import PPOSettings
+from training.engine.data import Question
+from training.engine.episodes import Episodes, Models
+from training.engine.errors import RunError
+from training.engine.models import load_policy, load_reward
+from training.engine.optimizer import Divergence, MasterAdamW
+from training.engine.runtime import Result, Run, all_sum, run_main
+from training.engine.sampling import Sampled, row_seed, sample
+
+Passes = list[list[list[int]]]
+
+
+def main(run: Run) -> Result:
+    """Train the policy and write it as a checkpoint that plain transformers loads."""
+    s: PPOSettings = run.settings
+    if s.minibatch % run.world:
+        raise RunError(f"minibatch must be a multiple of the {run.world} processes, but {s.minibatch} is not.")
+    folder = data.open_snapshot(run.inputs)
+    learner = load(run)
+    checkpoint.check_space(run, learner.models.policy)
+    train, held_out, left_out = questions(learner, folder)
+    iterations = s.episodes // s.rollout_batch
+
+    before = evaluate(learner, 0, held_out)
+    history, began = [], time.monotonic()
+    for iteration, batch in enumerate(islice(prompt_batches(train, s.rollout_batch, s.seed), iterations)):
+        history.append(iterate(learner, iteration, iterations, batch))
+    seconds = time.monotonic() - began
+    after = evaluate(learner, iterations, held_out)
+
+    summary = {
+        **ppo_report.start_and_end(before, after, history),
+        "episodes": iterations * s.rollout_batch,
+        "episodes_per_second": round(iterations * s.rollout_batch / seconds, 4),
+        "iterations": iterations,
+        "skipped_steps": learner.skipped,
+        "train_prompts": len(train),
+        "left_out_long": left_out,
+    }
+    run.report.progress("save", 0, 1)
+    learner.policy_optimizer.restore()
+    path, digest = checkpoint.save(run, learner.models.policy, learner.tokenizer, summary=summary)
+    run.report.progress("save", 1, 1)
+    return Result(summary, checkpoint=path, digest=digest)
+
+
+@dataclass
+class Learner:
+    """What an iteration needs: the run, its four models and the optimizers of the two that learn."""
+
+    run: Run
+    models: Models
+    tokenizer: PreTrainedTokenizerBase
+    policy_optimizer: MasterAdamW
+    value_optimizer: MasterAdamW
+    divergence: Divergence
+    skipped: int = 0
+
+
+def load(run: Run) -> Learner:
+    """The four models and their optimizers. Raises RunError where the models do not read the same tokens."""
+    inputs, report, settings = run.inputs, run.report, {"dtype": run.dtype, "device": run.device}
+    report.progress("load", 0, 4)
+    policy, tokenizer = load_policy(inputs, inputs["policy"], **settings)
+    if not episodes.unembeds_plainly(policy):
+        raise RunError("PPO cannot train this architecture: it changes its logits after the unembedding.")
+    report.progress("load", 1, 4)
+    reference, _ = load_policy(inputs, inputs["policy"], **settings)
+    report.progress("load", 2, 4)
+    reward, reward_tokenizer = load_reward(inputs, inputs["reward"], **settings)
+    if reward_tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise RunError("The policy and the reward model have different tokenizers, so PPO cannot use them together.")
+    report.progress("load", 3, 4)
+    value, _ = load_reward(inputs, inputs["reward"], **settings)
+    report.progress("load", 4, 4)
+    models = Models(policy, reference.requires_grad_(False), reward.requires_grad_(False), value)
+    return Learner(run, models, tokenizer, MasterAdamW(policy), MasterAdamW(value), Divergence())
+
+
+def questions(learner: Learner, folder: Path) -> tuple[list[Question], list[Question], int]:
+    """Training prompts, the held-out prompts of the evaluation, and how many training prompts are too long."""
+    run, s = learner.run, learner.run.settings
+    read = {"folder": folder, "tokenizer": learner.tokenizer, "max_prompt_length": s.max_prompt_length}
+    train = data.questions(splits=("train",), **read)
+    if not train.items:
+        raise RunError(f"The snapshot has no training prompts of at most {s.max_prompt_length} tokens.")
+    held_out = data.shuffled(data.questions(splits=("valid",), **read).items, s.seed)[: s.eval_prompts]
+    held_out = held_out if len(held_out) >= run.world else []
+    run.report.note(
+        f"{len(train.items):,} training prompts. Left out: {train.left_out_long:,} over {s.max_prompt_length} tokens."
+    )
+    if rest := s.episodes % s.rollout_batch:
+        run.report.note(f"Left out: the last {rest:,} episodes, which do not fill a batch of {s.rollout_batch:,}.")
+    if not held_out:
+        run.report.note("No held-out prompts to answer: figures of start and end come from the training prompts.")
+    return train.items, held_out, train.left_out_long
+
+
+def prompt_batches(prompts: list[Question], size: int, seed: int) -> Iterator[list[Question]]:
+    """Batches without end: every prompt once in a seeded order, then all again in another order."""
+    waiting: list[Question] = []
+    epoch = 0
+    while True:
+        while len(waiting) < size:
+            waiting += data.shuffled(prompts, row_seed(seed, "prompts", epoch))
+            epoch += 1
+        yield waiting[:size]
+        waiting = waiting[size:]
+
+
+def iterate(learner: Learner, iteration: int, iterations: int, batch: list[Question]) -> dict[str, float]:
+    """Sample, judge, learn and report; the iteration's figures over all ranks."""
+    run, s = learner.run, learner.run.settings
+
+    def show(part: float) -> None:
+        run.report.progress("train", round((iteration + part) * len(batch)), iterations * len(batch))
+
+    times = [time.monotonic()]
+    mine, answers = answer(learner, batch, "train", iteration)
+    show(0.25)
+    times.append(time.monotonic())
+    passes = order(learner, answers, iteration, epoch=0)
+    judged = judge(learner, answers, passes)
+    show(0.5)
+    times.append(time.monotonic())
+    learned = learn(learner, judged, iteration, passes, lambda part: show(0.5 + part / 2))
+    times.append(time.monotonic())
+
+    spent = dict(zip(("sample", "score", "update"), (b - a for a, b in pairwise(times)), strict=True))
+    figures = {
+        **ppo_report.outcome(run, judged),
+        **learned,
+        "sampler_gap": judged.sampler_gap,
+        "episodes_per_second": s.rollout_batch / sum(spent.values()),
+        **{f"seconds_{name}": seconds for name, seconds in spent.items()},
+    }
+    run.report.metrics(iteration + 1, **figures)
+    ppo_report.show_answer(run, learner.tokenizer, iteration + 1, mine, judged)
+    show(1)
+    return figures
+
+
+def evaluate(learner: Learner, step: int, held_out: list[Question]) -> dict[str, float]:
+    """The policy's outcome on the held-out prompts, drawn with the same seeds each time; empty without prompts."""
+    if not held_out:
+        return {}
+    report = learner.run.report
+    report.progress("eval", 0, len(held_out))
+    _, answers = answer(learner, held_out, "eval", 0)
+    judged = judge(learner, answers, episodes.order(answers, len(answers), learner.run.settings.micro_tokens, seed=0))
+    figures = ppo_report.outcome(learner.run, judged)
+    report.eval(step, **figures)
+    report.progress("eval", len(held_out), len(held_out))
+    return figures
+
+
+def answer(
+    learner: Learner, batch: list[Question], purpose: str, iteration: int
+) -> tuple[list[Question], list[Sampled]]:
+    """This rank's share of the questions and the policy's answers, from exactly the distribution that is trained."""
+    run, s = learner.run, learner.run.settings
+    share = range(run.rank, len(batch), run.world)
+    mine = [batch[row] for row in share]
+    try:
+        return mine, sample(
+            learner.models.policy, [question.prompt for question in mine],
+            seeds=[row_seed(s.seed, purpose, iteration, row) for row in share],
+            eos_id=learner.tokenizer.eos_token_id, pad_id=learner.tokenizer.pad_token_id,
+            max_new_tokens=s.response_length, temperature=s.temperature,
+        )  # fmt: skip
+    except FloatingPointError as error:
+        raise RunError("The policy's numbers are not finite any more; use a lower learning rate.") from error
+
+
+def order(learner: Learner, answers: list[Sampled], iteration: int, epoch: int) -> Passes:
+    """This rank's part of every minibatch of one pass over the answers, cut into forward passes."""
+    run, s = learner.run, learner.run.settings
+    seed = row_seed(s.seed, "order", iteration, epoch, run.rank)
+    return episodes.order(answers, s.minibatch // run.world, s.micro_tokens, seed=seed)
+
+
+def judge(learner: Learner, answers: list[Sampled], passes: Passes) -> Episodes:
+    """The answers as the other models see them, in the very forward passes that training will make first."""
+    run = learner.run
+    return episodes.judge(
+        learner.models, answers, [rows for minibatch in passes for rows in minibatch],
+        temperature=run.settings.temperature, recompute=run.dtype in (torch.bfloat16, torch.float16),
+    )  # fmt: skip
+
+
+def advantages(learner: Learner, judged: Episodes) -> tuple[Tensor, Tensor]:
+    """Advantages, whitened over the batches of all ranks, and returns: both [B, T]."""
+    run, s = learner.run, learner.run.settings
+    scores = ppo_math.penalised(judged.scores, judged.ended, s.missing_eos_penalty)
+    rewards = ppo_math.token_rewards(scores, judged.logprobs, judged.reference, judged.mask, s.kl_beta)
+    raw, returns = ppo_math.gae(rewards, judged.values, judged.mask, s.gamma, s.gae_lambda)
+    return ppo_math.whiten(raw, judged.mask, all_sum(run, ppo_math.moments(raw, judged.mask))), returns
+
+
+def learn(
+    learner: Learner, judged: Episodes, iteration: int, passes: Passes, show: Callable[[float], None]
+) -> dict[str, float]:
+    """`inner_epochs` passes over the batch, one step of policy and value model a minibatch; figures of the update."""
+    run, s, tally = learner.run, learner.run.settings, ppo_report.Tally()
+    aims = advantages(learner, judged)
+    if not math.isfinite(sum(all_sum(run, [float(aim.sum()) for aim in aims]))):
+        run.report.note(f"A score, value or log-probability of iteration {iteration + 1} is not finite.")
+        check(learner, math.nan, iteration)
+        return {}
+    policy_lr = warmed_up(iteration, s.warmup_iterations, s.learning_rate)
+    value_lr = warmed_up(iteration, s.warmup_iterations, s.value_learning_rate)
+    for epoch in range(s.inner_epochs):
+        for number, minibatch in enumerate(order(learner, judged.answers, iteration, epoch) if epoch else passes):
+            rows = [row for part in minibatch for row in part]
+            [tokens] = all_sum(run, [float(judged.mask[rows].sum())])
+            for part in minibatch:
+                backward(learner, judged, aims, part, tokens, tally)
+            norm = learner.policy_optimizer.step(lr=policy_lr, max_norm=s.max_grad_norm)
+            value_norm = learner.value_optimizer.step(lr=value_lr, max_norm=s.max_grad_norm)
+            check(learner, norm + value_norm, iteration)
+            tally.end_step(norm, value_norm)
+            show((epoch + (number + 1) / len(passes)) / s.inner_epochs)
+    return {**tally.figures(run), "learning_rate": policy_lr}
+
+
+def backward(
+    learner: Learner, judged: Episodes, aims: tuple[Tensor, Tensor], rows: list[int], tokens: float,
+    tally: ppo_report.Tally,
+) -> None:  # fmt: skip
+    """Add one forward pass's gradients of both losses; `tokens` is the whole minibatch's count, over all ranks."""
+    s, models, part = learner.run.settings, learner.models, [judged.answers[row] for row in rows]
+    width = max(len(answer.tokens) for answer in part)
+    mask, old, old_values, advantage, aim = (
+        whole[rows, :width] for whole in (judged.mask, judged.logprobs, judged.values, *aims)
+    )
+    new, entropy = episodes.answer_logprobs(models.policy, part, s.temperature)
+    policy = ppo_math.policy_loss(new, old, advantage, mask, s.clip_ratio, tokens)
+    policy.loss.backward()
+    loss = policy.loss.detach()
+    values = episodes.answer_values(models.value, part)
+    value_loss, value_clipped = ppo_math.value_loss(values, old_values, aim, mask, s.value_clip, tokens)
+    (s.vf_coef * value_loss).backward()
+    tally.add(
+        ratio_off=float(policy.ratio_off), tokens=float(mask.sum()), policy_loss=float(loss) * tokens,
+        value_loss=float(value_loss.detach()) * tokens, entropy=float(entropy.sum()), ratio_mean=float(policy.ratio_sum),
+        clip_fraction=float(policy.clipped), value_clip_fraction=float(value_clipped),
+    )  # fmt: skip
+
+
+def warmed_up(iteration: int, warmup: int, peak: float) -> float:
+    """The learning rate of iteration 0, 1, …: from a tenth of the peak to all of it over `warmup` (IG C.4)."""
+    return peak * (0.1 + 0.9 * min(1.0, iteration / warmup)) if warmup else peak
+
+
+def check(learner: Learner, norm: float, iteration: int) -> None:
+    """Count a step whose gradients are not finite, which was skipped. Raises RunError at the third in a row."""
+    learner.skipped += not math.isfinite(norm)
+    learner.divergence.check(norm, iteration, learner.run.report)
+
+
+if __name__ == "__main__":
+    run_main("ppo", main)

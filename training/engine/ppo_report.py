@@ -1,0 +1,125 @@
+"""What PPO says of itself: figures of an iteration, one answer to look at, and the run's start and end."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from exchange.records import Message
+from training.engine import ppo_math
+from training.engine.data import Question
+from training.engine.episodes import Episodes
+from training.engine.models import decode_completion
+from training.engine.runtime import Run, all_sum
+
+_KEPT = ("reward", "score", "kl", "eos_rate", "mean_length")
+
+
+def outcome(run: Run, judged: Episodes) -> dict[str, float]:
+    """Means over the answers of all ranks.
+
+    `reward` is the score after the penalty for a missing end, with a margin of 1.96 standard errors; `kl` is an
+    answer's Σ k1, in nats; `objective` is reward − β·kl, what PPO maximises.
+    """
+    s = run.settings
+    rewards = ppo_math.penalised(judged.scores, judged.ended, s.missing_eos_penalty)
+    kl = (judged.logprobs - judged.reference).mul(judged.mask).sum(1)
+    lengths = judged.mask.sum(1)
+    columns = (rewards, judged.scores, kl, judged.ended, lengths, rewards.square())
+    count, *sums = all_sum(run, [float(len(judged.answers)), *(float(column.double().sum()) for column in columns)])
+    reward, score, nats, ended, length, square = (total / count for total in sums)
+    deviation = math.sqrt(max(square - reward**2, 0.0) * count / max(count - 1, 1))
+    return {
+        "reward": reward, "reward_margin": 1.96 * deviation / math.sqrt(count), "score": score, "kl": nats,
+        "objective": reward - s.kl_beta * nats, "eos_rate": ended, "mean_length": length, "answers": count,
+    }  # fmt: skip
+
+
+class Tally:
+    """Sums over the tokens of an update, and what its first step looked like."""
+
+    def __init__(self) -> None:
+        self._sums: Counter[str] = Counter()
+        self._ratio_off = 0.0
+        self._steps = 0
+        self._norms = [0.0, 0.0]
+        self._first: tuple[float, float] = (0.0, 0.0)
+
+    def add(self, *, ratio_off: float, **sums: float) -> None:
+        """One forward pass: sums over its tokens (`tokens` is their count) and its largest |ratio − 1|."""
+        self._ratio_off = max(self._ratio_off, ratio_off)
+        for name, value in sums.items():
+            self._sums[name] += value
+
+    def end_step(self, norm: float, value_norm: float) -> None:
+        """One optimizer step with its gradient norms."""
+        if self._steps == 0:
+            self._first = (self._ratio_off, self._sums["clip_fraction"])
+        self._steps += 1
+        self._norms = [self._norms[0] + norm, self._norms[1] + value_norm]
+
+    def figures(self, run: Run) -> dict[str, float]:
+        """Means over the tokens of all ranks; largest ratios are this rank's.
+
+        In the first step the policy is still the one that sampled: `first_ratio_off` and `first_clipped` must be 0.
+        """
+        names = sorted(self._sums)
+        totals = dict(zip(names, all_sum(run, [self._sums[name] for name in names]), strict=True))
+        tokens = totals.pop("tokens")
+        return {
+            **{name: total / tokens for name, total in totals.items()},
+            "ratio_off": self._ratio_off,
+            "first_ratio_off": self._first[0],
+            "first_clipped": self._first[1],
+            "gradient_norm": self._norms[0] / self._steps,
+            "value_gradient_norm": self._norms[1] / self._steps,
+            "steps": self._steps,
+        }
+
+
+def show_answer(
+    run: Run, tokenizer: PreTrainedTokenizerBase, step: int, questions: Sequence[Question], judged: Episodes
+) -> None:
+    """The iteration's first answer as a sample line: the text with its score and its KL."""
+    kl = float((judged.logprobs[0] - judged.reference[0]).mul(judged.mask[0]).sum())
+    run.report.sample(
+        step,
+        prompt=shown(questions[0].messages),
+        completion=decode_completion(tokenizer, list(judged.answers[0].tokens)),
+        reward=float(judged.scores[0]),
+        kl=kl,
+        finish=judged.answers[0].finish,
+    )
+
+
+def shown(messages: Sequence[Message]) -> str:
+    """A prompt as one text: the only turn as it is, several with their speakers."""
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
+
+
+def start_and_end(
+    before: dict[str, float], after: dict[str, float], history: Sequence[dict[str, float]]
+) -> dict[str, float | str]:
+    """The summary's …_start and …_end: held-out prompts before and after, or else the first and last quarter."""
+    if before and after:
+        rule = f"same {before['answers']:.0f} held-out prompts and seeds before and after; ± 1.96 standard errors"
+        start, end = before, after
+    else:
+        quarter = max(1, len(history) // 4)
+        rule = f"mean of the first and of the last {quarter} of {len(history)} iterations on training prompts"
+        start, end = _mean(history[:quarter]), _mean(history[-quarter:])
+    kept = (*_KEPT, "reward_margin") if start is before else _KEPT
+    return {
+        **{f"{name}_start": round(start[name], 6) for name in kept},
+        **{f"{name}_end": round(end[name], 6) for name in kept},
+        "reward_rule": rule,
+    }
+
+
+def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(one[name] for one in figures) / len(figures) for name in _KEPT}

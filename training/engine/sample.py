@@ -1,0 +1,156 @@
+"""Answers of several models to the same prompts, as one batch of completions on its way to the people.
+
+    torchrun --standalone --nproc-per-node=1 -m training.engine.sample --run-dir DIR
+
+The models take turns, one in memory at a time. Prompt and seed of an answer do not depend on the model, so that two
+models differ by their weights alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from exchange import completions
+from exchange.records import Completion
+from training.engine import data
+from training.engine.config import SampleSettings
+from training.engine.data import Question
+from training.engine.errors import RunError
+from training.engine.models import decode_completion, load_policy, load_tokenizer, model_folder
+from training.engine.ppo_report import shown
+from training.engine.runtime import Result, Run, run_main
+from training.engine.sampling import row_seed, sample
+
+_SPLITS = {"heldout": ("valid", "test")}
+_SHOWN = 8  # answers of each model on the run's page
+
+
+def main(run: Run) -> Result:
+    """Sample from each model in turn and write the batch."""
+    s: SampleSettings = run.settings
+    policies: list[dict[str, Any]] = run.inputs["policies"]
+    names = [policy["name"] for policy in policies]
+    if len(set(names)) < len(names):
+        raise RunError("Two of the models to sample from have the same name.")
+    folder = data.open_snapshot(run.inputs)
+    prompts, left_out_long, left_out_budget = choose_prompts(run, folder)
+
+    batch: list[Completion] = []
+    began = time.monotonic()
+    for number, policy in enumerate(policies):
+        done, total = number * len(prompts) * s.samples_per_prompt, len(policies) * len(prompts) * s.samples_per_prompt
+        batch += answers_of(run, policy, prompts, done, total)
+        gc.collect()
+    seconds = time.monotonic() - began
+
+    run.report.progress("save", 0, 1)
+    written = write(run, batch) if run.rank == 0 else None
+    run.report.progress("save", 1, 1)
+    tokens = sum(completion.tokens for completion in batch)
+    summary = {
+        "prompts": len(prompts),
+        "models": len(policies),
+        "completions": len(batch),
+        "tokens": tokens,
+        "tokens_per_second": round(tokens / seconds, 2),
+        "eos_rate": round(sum(completion.finish == "eos" for completion in batch) / len(batch), 4),
+        "left_out_long": left_out_long,
+        "left_out_budget": left_out_budget,
+    }
+    return Result(summary, completions=written)
+
+
+def choose_prompts(run: Run, folder: Path) -> tuple[list[str], int, int]:
+    """Ids of the prompts that are short enough for every model, in seeded order up to the budget; and the left out.
+
+    Models may tokenise differently, and every model must answer the same prompts.
+    """
+    s: SampleSettings = run.settings
+    fitting: list[str] | None = None
+    long = 0
+    for policy in run.inputs["policies"]:
+        found = _questions(run, folder, load_tokenizer(model_folder(run.inputs, policy)))
+        ids = [question.id for question in found.items]
+        fitting = ids if fitting is None else [id for id in fitting if id in set(ids)]
+        long = max(long, found.left_out_long)
+    chosen = data.shuffled(fitting or [], s.seed)[: s.max_prompts or None]
+    if not chosen:
+        raise RunError(f"The snapshot has no {s.prompts_split} prompts of at most {s.max_prompt_length} tokens.")
+    beyond = len(fitting or []) - len(chosen)
+    run.report.note(
+        f"{len(chosen):,} {s.prompts_split} prompts; left out: {long:,} over {s.max_prompt_length:,} tokens, "
+        f"{beyond:,} beyond the limit of prompts."
+    )
+    return chosen, long, beyond
+
+
+def answers_of(run: Run, policy: Mapping[str, Any], prompts: Sequence[str], done: int, total: int) -> list[Completion]:
+    """One model's answers to all prompts, on every rank; `done` of `total` answers were there before."""
+    s: SampleSettings = run.settings
+    model, tokenizer = load_policy(run.inputs, policy, dtype=run.dtype, device=run.device)
+    by_id = {question.id: question for question in _questions(run, Path(run.inputs["snapshot"]), tokenizer).items}
+    rows = [(by_id[id], number) for id in prompts for number in range(s.samples_per_prompt)][run.rank :: run.world]
+    run.report.progress("sample", done, total)
+    sampled = sample(
+        model, [question.prompt for question, _ in rows],
+        seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
+        eos_id=tokenizer.eos_token_id, pad_id=tokenizer.pad_token_id, max_new_tokens=s.response_length,
+        temperature=s.temperature, top_p=s.top_p, batch_rows=s.batch_rows,
+        on_batch=lambda count: run.report.progress("sample", done + min(count * run.world, total), total),
+    )  # fmt: skip
+    batch = [
+        Completion(
+            id=f"{question.id}/{policy['name']}/{number}", prompt_id=question.id,
+            text=decode_completion(tokenizer, list(answer.tokens)).strip(), model=policy["name"],
+            checkpoint=policy.get("digest") or "", finish=answer.finish, tokens=len(answer.tokens),
+            sampling={"temperature": s.temperature, "top_p": s.top_p, "response_length": s.response_length,
+                      "seed": s.seed, "number": number},
+        )
+        for (question, number), answer in zip(rows, sampled, strict=True)
+    ]  # fmt: skip
+    for (question, number), completion in zip(rows, batch, strict=True):
+        if number == 0 and question.id in prompts[:_SHOWN]:
+            run.report.sample(0, prompt=shown(question.messages), completion=completion.text, model=policy["name"])
+    return _gathered(run, batch)
+
+
+def write(run: Run, batch: Sequence[Completion]) -> str:
+    """Seal the batch below the run's completions/; its path relative to the run."""
+    meta = {
+        "project": run.identity.get("project", ""),
+        "snapshot": run.inputs.get("snapshot_digest"),
+        "run": run.identity.get("id", ""),
+        "run_name": run.identity.get("name", ""),
+        "purpose": "ranking",
+        "models": {policy["name"]: policy.get("digest") for policy in run.inputs["policies"]},
+    }
+    try:
+        digest, _ = completions.write_batch(run.directory / "completions", batch, meta=meta)
+    except OSError as error:
+        raise RunError(f"The completions could not be written: {error.strerror or error}.") from error
+    return f"completions/{digest}"
+
+
+def _questions(run: Run, folder: Path, tokenizer: Any) -> data.Selection[Question]:
+    s: SampleSettings = run.settings
+    splits = _SPLITS.get(s.prompts_split, (s.prompts_split,))
+    return data.questions(folder, tokenizer, splits=splits, max_prompt_length=s.max_prompt_length)
+
+
+def _gathered(run: Run, batch: list[Completion]) -> list[Completion]:
+    """All ranks' completions in the order of the prompts, on every rank."""
+    if run.world == 1:
+        return batch
+    parts: list[list[Completion]] = [[] for _ in range(run.world)]
+    dist.all_gather_object(parts, batch)
+    return [parts[row % run.world][row // run.world] for row in range(sum(map(len, parts)))]
+
+
+if __name__ == "__main__":
+    run_main("sample", main)
