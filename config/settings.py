@@ -6,6 +6,7 @@ writes their addresses into `var/services.json`), artifacts, models, and the sec
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -53,6 +54,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "django_htmx",
     "rest_framework",
     "knox",
@@ -132,7 +134,7 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 50,
     "DEFAULT_THROTTLE_RATES": {"sign-in": env.str("SIGN_IN_RATE", default="20/min")},
 }
-REST_KNOX = {"TOKEN_TTL": None, "TOKEN_PREFIX": "pl_"}
+REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", default=90)), "TOKEN_PREFIX": "pl_"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Plumbline",
     "VERSION": "1",

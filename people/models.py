@@ -44,7 +44,7 @@ class Role(models.TextChoices):
 
 
 class Cohort(models.TextChoices):
-    """Held-out labelers give no training data; their labels show how well a model generalises to new people (IG §3.4)."""
+    """Held-out labelers give no training data; their labels show how a model generalises to new people (IG §3.4)."""
 
     TRAINING = "training", "Training labeler"
     HELD_OUT = "held_out", "Held-out labeler"

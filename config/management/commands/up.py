@@ -1,7 +1,7 @@
 """`manage.py up`: the whole platform on this machine, until Ctrl-C.
 
-In this order: the lock of `var/`, what a killed start left behind, the servers, `prepare`, the supervised programs, the
-first answer over HTTP. Stopping goes the other way round and takes less than ten seconds.
+In this order: the lock of `var/`, what a killed start left behind, the servers, `prepare`, the supervised programs,
+the first answer over HTTP. Stopping goes the other way round and takes less than ten seconds.
 """
 
 from __future__ import annotations

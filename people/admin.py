@@ -1,0 +1,132 @@
+"""The admin of people and projects. Staff who are no superusers see the projects that they manage, and no others."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from knox.models import AuthToken
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from people.access import MANAGING, has_role, projects_for
+from people.models import Membership, Project, User
+
+admin.site.unregister(Group)  # roles in projects say who may do what
+admin.site.unregister(AuthToken)
+
+
+def _manages_any(request: HttpRequest) -> bool:
+    user = cast(User, request.user)
+    return user.is_staff and projects_for(user, MANAGING).exists()
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # the base is not generic at run time
+    """Users, for superusers; project managers may look names up."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "email", "is_active", "is_staff", "is_superuser", "is_simulated", "last_login"]
+    list_filter = ["is_active", "is_staff", "is_superuser", "is_simulated"]
+    fieldsets = [
+        (None, {"fields": ["username", "password"]}),
+        ("Person", {"fields": ["first_name", "last_name", "email", "is_simulated"]}),
+        ("Access", {"fields": ["is_active", "is_staff", "is_superuser"]}),
+        ("Dates", {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["username", "usable_password", "password1", "password2", "is_simulated"]})]
+    readonly_fields = ["last_login", "date_joined"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers; and managers, who choose members by name, but see no single user's page."""
+        return super().has_view_permission(request, obj) or (obj is None and _manages_any(request))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Only superusers find users in the menu."""
+        return bool(cast(User, request.user).is_superuser)
+
+
+class MembershipInline(TabularInline):
+    """A project's members on the project's own page."""
+
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["user"]
+    fields = ["user", "role", "cohort", "joined_at"]
+    readonly_fields = ["joined_at"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """Whoever may see the project."""
+        return _may(request, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """Whoever manages the project."""
+        return _may(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """Whoever manages the project."""
+        return _may(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """Whoever manages the project: labels stay when a member leaves."""
+        return _may(request, obj)
+
+
+@admin.register(Project)
+class ProjectAdmin(ModelAdmin):
+    """Projects and their members."""
+
+    list_display = ["name", "slug", "is_active", "members_count", "created_at"]
+    list_filter = ["is_active"]
+    search_fields = ["name", "slug"]
+    fields = ["name", "slug", "description", "is_active"]
+    prepopulated_fields = {"slug": ["name"]}
+    inlines = [MembershipInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        """The projects that the person manages, with the number of their members."""
+        mine = projects_for(cast(User, request.user), MANAGING)
+        rows: QuerySet[Project] = super().get_queryset(request)
+        return rows.filter(pk__in=mine).annotate(_members=Count("memberships"))
+
+    @admin.display(description="Members", ordering="_members")
+    def members_count(self, project: Project) -> int:
+        """Memberships of any role."""
+        return int(project._members)  # type: ignore[attr-defined]  # annotated above
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> list[str]:
+        """A project keeps its slug: snapshots and runs name it."""
+        return ["slug"] if obj is not None else []
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Project | None = None) -> dict[str, list[str]]:
+        """The slug is proposed for a new project only."""
+        return {} if obj is not None else {"slug": ["name"]}
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Staff who manage something."""
+        return cast(User, request.user).is_superuser or _manages_any(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """The project's managers."""
+        return _may(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """The project's managers."""
+        return _may(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """Superusers: everything that hangs on a project goes with it."""
+        return bool(cast(User, request.user).is_superuser)
+
+
+def _may(request: HttpRequest, project: Project | None) -> bool:
+    user = cast(User, request.user)
+    if project is None or project.pk is None:
+        return user.is_superuser or _manages_any(request)
+    return user.is_staff and has_role(user, project, MANAGING)

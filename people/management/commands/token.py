@@ -1,0 +1,25 @@
+"""`manage.py token NAME`: an API token for a user, printed once; for whoever may run commands on this machine."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from people.models import User
+from people.services.tokens import token_create
+
+
+class Command(BaseCommand):
+    help = "Print a new API token of a user. It is shown once; only its hash is kept."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("username")
+        parser.add_argument("--hours", type=int, default=24, help="How long it is good for.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = User.objects.filter(username=options["username"], is_active=True).first()
+        if user is None:
+            raise CommandError(f"There is no active user {options['username']!r}.")
+        self.stdout.write(token_create(user=user, lifetime=timedelta(hours=options["hours"])).token)

@@ -1,0 +1,23 @@
+"""Who may see and change a project's people. A stranger is told that there is no such project."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+
+from people.access import has_role
+from people.models import Project, Role, User
+
+
+def project_get(user: User | AnonymousUser, slug: str, roles: tuple[Role, ...]) -> Project:
+    """The project of that slug, if the user holds one of `roles` in it.
+
+    Raises Http404 for strangers and unknown slugs, PermissionDenied for members with another role.
+    """
+    project = Project.objects.filter(slug=slug).first()
+    if project is None or not has_role(user, project, tuple(Role)):
+        raise Http404("No such project.")
+    if not has_role(user, project, roles):
+        raise PermissionDenied("Your role in this project does not allow this.")
+    return project

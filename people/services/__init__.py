@@ -1,0 +1,1 @@
+"""Every write to users, projects, memberships and tokens."""
