@@ -3,6 +3,10 @@
 bf16 weights with fp32 masters forward and backward without recasting each weight at each step (as autocast does),
 and lose no small update. A parameter that is fp32 (or fp64) already is its own master.
 
+A master that starts from a rounded weight lies on the bf16 grid, and updates below half a step of the grid never reach
+the forward pass, all of them together. `lower` casts fp32 weights after their masters were taken: off the grid, a small
+update moves the right share of the weights across.
+
 Scripts divide each loss by the step's one global denominator *before* backward, so gradients only ever add up:
 over micro-batches in the masters' `.grad`, over ranks by one all-reduce in `step`.
 """
@@ -31,9 +35,16 @@ class MasterAdamW:
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        lower: nn.Module | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        """`lower`, a part of the model in fp32, is cast to `dtype` (if that is bf16 or fp16) and keeps its masters."""
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.masters = [p.detach().float() if p.dtype in _LOW else p for p in self.parameters]
+        cast = {id(p) for p in lower.parameters()} if lower is not None and dtype in _LOW else set()
+        self.masters = [p.detach().float() if p.dtype in _LOW or id(p) in cast else p for p in self.parameters]
+        for parameter in self.parameters:
+            if id(parameter) in cast:
+                parameter.data = parameter.data.to(dtype)
         self._hooks = [
             parameter.register_post_accumulate_grad_hook(_adder(master))
             for parameter, master in self._pairs()

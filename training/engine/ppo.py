@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from training.engine import checkpoint, data, episodes, ppo_math, ppo_report
+from training.engine import checkpoint, data, episodes, heads, ppo_math, ppo_report
 from training.engine.config import PPOSettings
 from training.engine.data import Question
 from training.engine.episodes import Episodes, Models
@@ -85,22 +85,25 @@ class Learner:
 
 def load(run: Run) -> Learner:
     """The four models and their optimizers. Raises RunError where the models do not read the same tokens."""
-    inputs, report, settings = run.inputs, run.report, {"dtype": run.dtype, "device": run.device}
+    inputs, report = run.inputs, run.report
+    learning, frozen = ({"dtype": dtype, "device": run.device} for dtype in (torch.float32, run.dtype))
     report.progress("load", 0, 4)
-    policy, tokenizer = load_policy(inputs, inputs["policy"], **settings)
+    policy, tokenizer = load_policy(inputs, inputs["policy"], **learning)
     if not episodes.unembeds_plainly(policy):
         raise RunError("PPO cannot train this architecture: it changes its logits after the unembedding.")
     report.progress("load", 1, 4)
-    reference, _ = load_policy(inputs, inputs["policy"], **settings)
+    policy_optimizer = MasterAdamW(policy, lower=policy, dtype=run.dtype)
+    reference, _ = load_policy(inputs, inputs["policy"], **frozen)
     report.progress("load", 2, 4)
-    reward, reward_tokenizer = load_reward(inputs, inputs["reward"], **settings)
+    reward, reward_tokenizer = load_reward(inputs, inputs["reward"], **frozen)
     if reward_tokenizer.get_vocab() != tokenizer.get_vocab():
         raise RunError("The policy and the reward model have different tokenizers, so PPO cannot use them together.")
     report.progress("load", 3, 4)
-    value, _ = load_reward(inputs, inputs["reward"], **settings)
+    value, _ = load_reward(inputs, inputs["reward"], **learning)
+    value_optimizer = MasterAdamW(value, lower=heads.body(value), dtype=run.dtype)
     report.progress("load", 4, 4)
     models = Models(policy, reference.requires_grad_(False), reward.requires_grad_(False), value)
-    return Learner(run, models, tokenizer, MasterAdamW(policy), MasterAdamW(value), Divergence())
+    return Learner(run, models, tokenizer, policy_optimizer, value_optimizer, Divergence())
 
 
 def questions(learner: Learner, folder: Path) -> tuple[list[Question], list[Question], int]:
