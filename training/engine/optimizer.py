@@ -3,9 +3,9 @@
 bf16 weights with fp32 masters forward and backward without recasting each weight at each step (as autocast does),
 and lose no small update. A parameter that is fp32 (or fp64) already is its own master.
 
-A master that starts from a rounded weight lies on the bf16 grid, and updates below half a step of the grid never reach
-the forward pass, all of them together. `lower` casts fp32 weights after their masters were taken: off the grid, a small
-update moves the right share of the weights across.
+A master that starts from a rounded weight lies on the bf16 grid, and updates below half a step of the grid never
+reach the forward pass, all of them together. `lower` casts fp32 weights after their masters were taken: off the grid,
+a small update moves the right share of the weights across.
 
 Scripts divide each loss by the step's one global denominator *before* backward, so gradients only ever add up:
 over micro-batches in the masters' `.grad`, over ranks by one all-reduce in `step`.

@@ -271,8 +271,9 @@ def backward(
     (s.vf_coef * value_loss).backward()
     tally.add(
         ratio_off=float(policy.ratio_off), tokens=float(mask.sum()), policy_loss=float(loss) * tokens,
-        value_loss=float(value_loss.detach()) * tokens, entropy=float(entropy.sum()), ratio_mean=float(policy.ratio_sum),
-        clip_fraction=float(policy.clipped), value_clip_fraction=float(value_clipped),
+        value_loss=float(value_loss.detach()) * tokens, entropy=float(entropy.sum()),
+        ratio_mean=float(policy.ratio_sum), clip_fraction=float(policy.clipped),
+        value_clip_fraction=float(value_clipped),
     )  # fmt: skip
 
 
