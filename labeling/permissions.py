@@ -5,32 +5,24 @@ A stranger is told that the object does not exist; a member with another role is
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
-from people.access import has_role
-from people.models import Project, Role, User
+from labeling.models import Import, Prompt, Snapshot
+from people.models import Role, User
+from people.permissions import project_get
 
-_MEMBERS = tuple(Role)
+__all__ = ["object_get", "project_get"]
 
-
-def project_require(user: User | AnonymousUser, project: Project, roles: tuple[Role, ...]) -> Project:
-    """The project, if the user holds one of `roles` in it.
-
-    Raises Http404 for strangers and PermissionDenied for members with another role.
-    """
-    if has_role(user, project, roles):
-        return project
-    if has_role(user, project, _MEMBERS):
-        raise PermissionDenied("Your role in this project does not allow this.")
-    raise Http404("No such project.")
+Owned = TypeVar("Owned", Import, Prompt, Snapshot)
 
 
-def project_get(user: User | AnonymousUser, slug: str, roles: tuple[Role, ...]) -> Project:
-    """The project of that slug, under the same rule as `project_require`."""
-    try:
-        project = Project.objects.get(slug=slug)
-    except Project.DoesNotExist as error:
-        raise Http404("No such project.") from error
-    return project_require(user, project, roles)
+def object_get(user: User | AnonymousUser, kind: type[Owned], pk: Any, roles: tuple[Role, ...]) -> Owned:
+    """An object of a project in which the user holds one of `roles`; Http404 or PermissionDenied as `project_get`."""
+    found = kind._default_manager.select_related("project").filter(pk=pk).first()
+    if found is None:
+        raise Http404(f"No such {kind._meta.verbose_name}.")
+    project_get(user, found.project.slug, roles)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
+from celery.contrib.django.task import DjangoTask
 from django.conf import settings
 
 from exchange.store import Store
@@ -18,13 +19,13 @@ from labeling.services.snapshots import snapshot_execute
 logger = logging.getLogger(__name__)
 
 
-@shared_task
+@shared_task(base=DjangoTask)
 def import_run(import_id: int) -> None:
     """Run a queued import."""
     import_execute(import_id=import_id)
 
 
-@shared_task
+@shared_task(base=DjangoTask)
 def snapshot_run(snapshot_id: int) -> None:
     """Run a queued snapshot."""
     snapshot_execute(snapshot_id=snapshot_id, store=artifact_store())

@@ -2,11 +2,32 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from labeling.api import assignments
-from labeling.views import label
+from labeling.api import assignments, imports, prompts, setup, snapshots
+from labeling.views import data, label
 
-data_pages: list[URLPattern | URLResolver] = []
-data_api: list[URLPattern | URLResolver] = []
+data_pages: list[URLPattern | URLResolver] = [
+    path("data/", data.data_home, name="data-home"),
+    path("data/<slug:slug>/", data.data_project, name="data-project"),
+    path("data/<slug:slug>/live/", data.data_live, name="data-live"),
+    path("data/<slug:slug>/upload/", data.data_upload, name="data-upload"),
+    path("data/<slug:slug>/freeze/", data.data_freeze, name="data-freeze"),
+]
+data_api: list[URLPattern | URLResolver] = [
+    path("projects/<slug:slug>/setup/", setup.SetupView.as_view(), name="api-setup"),
+    path("projects/<slug:slug>/instructions/", setup.InstructionsView.as_view(), name="api-instructions"),
+    path("projects/<slug:slug>/overview/", prompts.OverviewView.as_view(), name="api-overview"),
+    path("projects/<slug:slug>/prompts/", prompts.PromptsView.as_view(), name="api-prompts"),
+    path("prompts/<uuid:pk>/", prompts.PromptView.as_view(), name="api-prompt"),
+    path("projects/<slug:slug>/imports/", imports.ImportsView.as_view(), name="api-imports"),
+    path("imports/<int:pk>/", imports.ImportView.as_view(), name="api-import"),
+    path("projects/<slug:slug>/snapshots/", snapshots.SnapshotsView.as_view(), name="api-snapshots"),
+    path("snapshots/<int:pk>/", snapshots.SnapshotView.as_view(), name="api-snapshot"),
+    path(
+        "projects/<slug:slug>/completion-batches/",
+        snapshots.CompletionBatchesView.as_view(),
+        name="api-completion-batches",
+    ),
+]
 
 label_pages: list[URLPattern | URLResolver] = [
     path("label/", label.label_home, name="label-home"),

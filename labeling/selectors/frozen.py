@@ -47,7 +47,8 @@ def frozen_demonstrations(project: Project, pseudonym: Pseudonym) -> Iterator[re
 def frozen_rankings(project: Project, pseudonym: Pseudonym) -> Iterator[records.RankingGroup]:
     """All whole ranking groups that may be learned from or evaluated on, by id.
 
-    Within a group completions are ordered by id, so that their order says nothing of their rank. Raises BrokenLabel for a ranking whose completions are no longer there.
+    Within a group completions are ordered by id, so that their order says nothing of their rank.
+    Raises BrokenLabel for a ranking whose completions are no longer there.
     """
     rows = _usable(Ranking, project).select_related("prompt").order_by("pk").iterator(chunk_size=_AT_ONCE)
     for block in _blocks(rows):

@@ -114,7 +114,7 @@ def _bring_in(job: Import) -> _Brought:
         added = prompts_add(source=job, setup=setup, rows=rows)
         _stop_at_first(job, added.problems)
         found = sorted([*found, *added.problems], key=lambda problem: problem.line)
-        brought.counts += added.counts
+        brought.counts.update(added.counts)
         brought.problem_count += len(found)
         brought.problems += found[: KEPT_PROBLEMS - len(brought.problems)]
     if brought.counts["prompts"] or brought.counts["prompts_unchanged"]:

@@ -1,0 +1,46 @@
+"""Where a project's data stands: counts of prompts, labels and open work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, QuerySet, Sum
+
+from labeling.models import Demonstration, Prompt, Ranking, Split, Task
+from people.models import Project
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Counts of one project. `tasks_open` counts tasks that still want labels, `labels_wanted` how many they want."""
+
+    prompts: dict[str, int]
+    demonstrations: dict[str, int]
+    rankings: dict[str, int]
+    tasks_open: dict[str, int]
+    labels_wanted: dict[str, int]
+
+
+def project_overview(project: Project) -> Overview:
+    """Prompts by split, labels by provenance, open tasks by kind; every split and kind is named, also with 0."""
+    tasks = (
+        Task.objects.filter(project=project, open_slots__gt=0)
+        .order_by("kind")
+        .values_list("kind")
+        .annotate(count=Count("pk"), slots=Sum("open_slots"))
+    )
+    by_kind = {kind: (count, slots) for kind, count, slots in tasks}
+    return Overview(
+        prompts={
+            **dict.fromkeys(Split.values, 0),
+            **_counts(Prompt.objects.filter(project=project), "split"),
+        },
+        demonstrations=_counts(Demonstration.objects.filter(prompt__project=project), "provenance"),
+        rankings=_counts(Ranking.objects.filter(prompt__project=project), "provenance"),
+        tasks_open={kind: by_kind.get(kind, (0, 0))[0] for kind in Task.Kind.values},
+        labels_wanted={kind: by_kind.get(kind, (0, 0))[1] for kind in Task.Kind.values},
+    )
+
+
+def _counts(rows: QuerySet[Prompt] | QuerySet[Demonstration] | QuerySet[Ranking], field: str) -> dict[str, int]:
+    return dict(rows.order_by(field).values_list(field).annotate(count=Count("pk")))

@@ -1,0 +1,23 @@
+"""Finding prompts."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from labeling.models import Prompt
+from people.models import Project
+
+MAX_SEARCH = 200
+
+
+def prompts_found(project: Project, *, search: str = "", split: str = "") -> QuerySet[Prompt]:
+    """A project's prompts, newest last, of one split where given; those whose words, id or author hold `search`."""
+    prompts = Prompt.objects.filter(project=project)
+    if split:
+        prompts = prompts.filter(split=split)
+    if words := search.replace("\x00", "").strip()[:MAX_SEARCH]:
+        prompts = prompts.annotate(words=Cast("messages", TextField())).filter(
+            Q(words__icontains=words) | Q(external_id__icontains=words) | Q(author__icontains=words)
+        )
+    return prompts.order_by("created_at", "pk")
