@@ -72,7 +72,7 @@ class Command(BaseCommand):
                     raise CommandError(f"The supervisor did not start; see {log}.")
                 if self.stopping.is_set():
                     return
-                if _answers(f"{site}login/"):
+                if answers(f"{site}login/"):
                     break
             else:
                 raise CommandError(f"No page came within {_START_PATIENCE:.0f} s; see {var / 'log' / 'web.log'}.")
@@ -155,7 +155,8 @@ def _child(command: list[str], *, new_session: bool) -> Iterator[subprocess.Pope
             process.wait(_STOP_PATIENCE)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a page of this machine comes."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never ask a proxy for this machine
     try:
         with opener.open(url, timeout=5) as response:

@@ -15,11 +15,13 @@ class Command(BaseCommand):
     help = "Print a new API token of a user. It is shown once; only its hash is kept."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("username")
+        parser.add_argument("username", nargs="?", default="", help="Left out: the first administrator.")
         parser.add_argument("--hours", type=int, default=24, help="How long it is good for.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = User.objects.filter(username=options["username"], is_active=True).first()
+        name = options["username"]
+        wanted = {"username": name} if name else {"is_superuser": True}
+        user = User.objects.filter(is_active=True, **wanted).order_by("pk").first()
         if user is None:
-            raise CommandError(f"There is no active user {options['username']!r}.")
+            raise CommandError(f"There is no active user {name!r}." if name else "There is no administrator.")
         self.stdout.write(token_create(user=user, lifetime=timedelta(hours=options["hours"])).token)
