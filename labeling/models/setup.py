@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -37,6 +38,13 @@ class ProjectSetup(models.Model):
 
     def __str__(self) -> str:
         return f"Setup of {self.project}"
+
+    def clean(self) -> None:
+        """Splits must leave something for training. Raises ValidationError."""
+        if self.valid_percent + self.test_percent > 90:
+            raise ValidationError(
+                "Validation and test together may take at most 90 percent: the rest is for training."
+            )
 
 
 class Instructions(models.Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
 from labeling.models import ProjectSetup
@@ -32,10 +32,10 @@ def project_setup_update(*, project: Project, **settings: int | bool) -> Project
         setattr(setup, name, value)
     try:
         setup.clean_fields()
+        setup.clean()
     except ValidationError as error:
-        name, reasons = next(iter(error.message_dict.items()))
-        raise Refused(f"{name}: {reasons[0]}") from error
-    if setup.valid_percent + setup.test_percent > 90:
-        raise Refused("Validation and test together may take at most 90 percent: the rest is for training.")
+        name, reasons = next(iter(error.update_error_dict({}).items()))
+        sentence = reasons[0].messages[0]
+        raise Refused(sentence if name == NON_FIELD_ERRORS else f"{name}: {sentence}") from error
     setup.save()
     return setup
