@@ -63,7 +63,7 @@ def main(run: Run) -> Result:
         "left_out_long": left_out_long,
         "left_out_budget": left_out_budget,
     }
-    return Result(summary, completions=written)
+    return Result(summary, completions=written, digest=written.rpartition("/")[2])
 
 
 def choose_prompts(run: Run, folder: Path) -> tuple[list[str], int, int]:
