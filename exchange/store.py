@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,20 @@ class Store:
         target = self._path(kind, digest)
         if self.filesystem.exists(f"{target}/{MANIFEST}"):
             return digest
-        for name in (*manifest["files"], MANIFEST):
-            self.filesystem.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
-            self.filesystem.put_file(str(directory / name), f"{target}/{name}")
+        try:
+            for name in (*manifest["files"], MANIFEST):
+                self.filesystem.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
+                self.filesystem.put_file(str(directory / name), f"{target}/{name}")
+        except OSError:  # a full disk, a lost connection: half an envelope is worth nothing and takes room
+            with suppress(OSError):
+                self.filesystem.rm(target, recursive=True)
+            raise
         return digest
+
+    def address(self, kind: str, digest: str) -> str:
+        """Where an envelope is: a path in a local store, else a URL."""
+        path = self._path(kind, digest)
+        return path if self.is_local else str(self.filesystem.unstrip_protocol(path))
 
     def list(self, kind: str) -> list[str]:
         """Digests of all finished envelopes of a kind, sorted."""

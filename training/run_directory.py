@@ -1,7 +1,7 @@
 """The run directory: the only protocol between the platform and torch. No Django.
 
 `config.json` goes in; `metrics.jsonl`, `log.txt` and `result.json` come out. Everything here reads what another
-process is still writing, and text that a model made: nothing that comes out is trusted to be whole, finite or storable.
+process is still writing, and text that a model made: none of it is trusted to be whole, finite or storable.
 """
 
 from __future__ import annotations

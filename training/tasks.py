@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 from celery import shared_task
+from kombu.exceptions import OperationalError as BrokerError
 
 from training.services import execution, sweeps
 from training.services.snapshots import snapshots_poll
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="training.tasks.run_execute")
@@ -19,6 +23,17 @@ def run_execute(run_id: int) -> None:
     """Take a queued run and run it to its end, on the `train` queue."""
     with _told_to_leave() as leaving:
         execution.run_execute(run_id=run_id, leaving=leaving)
+
+
+def run_call(run_id: int) -> None:
+    """Ask the `train` workers, after the present transaction, to take a queued run.
+
+    A broker that is away costs a minute, not the run: the sweep calls again for rows that nobody took.
+    """
+    try:
+        run_execute.delay_on_commit(run_id)
+    except BrokerError:
+        logger.warning("The broker is away; run %s waits for the next sweep.", run_id)
 
 
 @shared_task(name="training.tasks.sweep")

@@ -60,7 +60,7 @@ def _completions(run_dir: Path, config: dict) -> dict:
     batch = [Completion(id="c1", prompt_id="1", text="Hello", model="base")]
     meta = {"project": config["run"]["project"], "run": config["run"]["id"], "purpose": "ranking"}
     digest, _ = write_batch(run_dir / "completions", batch, meta=meta)
-    return {"completions": f"completions/{digest}"}
+    return {"completions": f"completions/{digest}", "digest": digest}
 
 
 def _report(run_dir: Path, line: dict) -> None:

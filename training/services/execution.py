@@ -149,8 +149,8 @@ def _publish(run: Run, run_dir: Path, result: dict[str, Any], artifacts: Store) 
     except OSError as error:
         logger.exception("Run %s made a result that the store did not take", run.pk)
         return Ending(Run.State.FAILED, f"The artifact store did not take the result: {error.strerror or error}.")
-    if made.get("checkpoint", "") != (result.get("digest") or ""):
-        return Ending(Run.State.FAILED, "The checkpoint was changed between the end of training and its publication.")
+    if (made.get("checkpoint") or made.get("completions")) != result.get("digest"):
+        return Ending(Run.State.FAILED, "The result was changed between the end of the run and its publication.")
     for folder in ("checkpoints", "completions"):
         shutil.rmtree(run_dir / folder, ignore_errors=True)
     return Ending(Run.State.SUCCEEDED, summary=result.get("summary") or {}, **made)

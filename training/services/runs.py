@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from people.models import Project, User
 from training.models import Run
-from training.services.errors import Refused
+from training.services.errors import Conflict, Refused
 from training.services.plans import LABELS, run_plan
 
 # A worker beats every second; one that was silent for this long is gone.
@@ -102,14 +102,14 @@ def run_beat(*, run_id: int) -> str | None:
 def run_cancel(*, run_id: int) -> Run:
     """Ask a run to stop: a queued one is stopped at once, a running one when its worker sees it, within seconds.
 
-    Asking twice changes nothing. Raises Refused when the run has ended.
+    Asking twice changes nothing. Raises Conflict when the run has ended.
     """
     # Queued first: between the two a worker may claim it, and never gives it back.
     moved = run_move(run_id=run_id, to=_State.CANCELLED, source=_State.QUEUED)
     moved = moved or run_move(run_id=run_id, to=_State.CANCELLING)
     run = Run.objects.get(pk=run_id)
     if not moved and run.is_final:
-        raise Refused(f"{run} has ended already: {run.get_state_display().lower()}.")
+        raise Conflict(f"{run} has ended already: {run.get_state_display().lower()}.")
     return run
 
 

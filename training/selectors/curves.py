@@ -1,0 +1,71 @@
+"""The curves of a run's page: which figures of which kind, drawn from what the run reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from training.charts import Chart, Series, line_chart
+from training.models import Metric, Run
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A figure's title, its key in the metrics, and how its held-out counterpart is called, if it has one."""
+
+    title: str
+    key: str
+    held_out: str = ""
+
+
+_SPEED = _Curve("Tokens a second", "tokens_per_second")
+_CURVES: dict[str, tuple[_Curve, ...]] = {
+    "sft": (_Curve("Loss, nats a token", "loss", "Validation"), _SPEED),
+    "reward": (
+        _Curve("Pair loss, nats", "loss", "Validation"),
+        _Curve("Pairs ranked as people did", "accuracy", "Validation"),
+        _SPEED,
+    ),
+    "ppo": (
+        _Curve("Reward", "reward", "Held-out prompts"),
+        _Curve("KL to reference, nats an answer", "kl", "Held-out prompts"),
+        _Curve("Answer length, tokens", "mean_length", "Held-out prompts"),
+        _Curve("Episodes a second", "episodes_per_second"),
+    ),
+    "sample": (),
+}
+
+
+def run_charts(run: Run) -> list[Chart]:
+    """The charts of a run, those without a value left out."""
+    rows = run.metrics.filter(type__in=(Metric.Type.METRICS, Metric.Type.EVAL)).order_by("line")
+    reported: dict[str, list[tuple[int, dict[str, Any]]]] = {"metrics": [], "eval": []}
+    for kind, step, values in rows.values_list("type", "step", "values"):
+        reported[kind].append((step, values))
+    planned = planned_steps(run)
+    charts = []
+    for curve in _CURVES[run.kind]:
+        series = [_series("Training", reported["metrics"], curve.key)]
+        if curve.held_out:
+            series.append(_series(curve.held_out, reported["eval"], curve.key, dots=True))
+        if chart := line_chart(curve.title, series, planned=planned):
+            charts.append(chart)
+    return charts
+
+
+def planned_steps(run: Run) -> int:
+    """Steps, or iterations, that the run is to make; 0 where it cannot be told or the run has ended."""
+    if run.is_final:
+        return 0
+    if run.kind == Run.Kind.PPO:
+        episodes, batch = run.settings.get("episodes", 0), run.settings.get("rollout_batch", 0)
+        return int(episodes // batch) if batch else 0
+    return (run.total or 0) if run.phase == "train" else 0
+
+
+def _series(name: str, reported: list[tuple[int, dict[str, Any]]], key: str, *, dots: bool = False) -> Series:
+    return Series(name, [(step, _number(values[key])) for step, values in reported if key in values], dots)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,118 @@
+"""The form of a new run, made from the kind's settings: what the engine reads is what the page asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.forms.boundfield import BoundField
+
+from people.models import Project
+from training.engine.config import FieldInfo, as_dict, describe, settings_for
+from training.models import Checkpoint, PublishedSnapshot
+from training.services.plans import BASE
+
+_GROUPS = {
+    "Data": (
+        *("max_length", "max_prompt_length", "prompts_split", "max_prompts", "samples_per_prompt", "eval_prompts"),
+        *("max_train_tokens", "max_eval_tokens", "max_eval_groups", "max_bias_tokens"),
+    ),
+    "Learning": (
+        *("epochs", "episodes", "batch_size", "batch_prompts", "rollout_batch", "minibatch", "inner_epochs"),
+        *("learning_rate", "value_learning_rate", "warmup_steps", "warmup_iterations", "weight_decay", "dropout"),
+        *("max_grad_norm", "ties"),
+    ),
+    "PPO": ("kl_beta", "clip_ratio", "value_clip", "vf_coef", "gamma", "gae_lambda", "missing_eos_penalty"),
+    "Sampling": ("response_length", "temperature", "top_p"),
+    "Machine": ("dtype", "micro_tokens", "batch_rows", "layout", "seed"),
+}
+_PREFIX = "set-"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings that belong together on the page."""
+
+    title: str
+    fields: list[BoundField]
+
+
+class RunForm(forms.Form):
+    """Name, inputs and every setting of one kind of run in one project, filled in with a preset's values."""
+
+    def __init__(self, project: Project, kind: str, preset: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.usual = as_dict(settings_for(kind, preset))
+        self.fields["name"] = forms.CharField(
+            required=False, max_length=120, help_text="Empty: the platform numbers it, as in “SFT 12”."
+        )
+        self.fields["snapshot"] = forms.ChoiceField(
+            choices=_snapshots(project), help_text="What to learn from or ask."
+        )
+        policies = _checkpoints(project, Checkpoint.Kind.POLICY)
+        if kind == "sample":
+            self.fields["models"] = forms.MultipleChoiceField(
+                choices=[(BASE, "Base model"), *policies],
+                widget=forms.CheckboxSelectMultiple,
+                initial=[BASE],
+                help_text="All of them answer the same prompts.",
+            )
+        else:
+            base = [] if kind == "ppo" else [("", "Base model")]
+            self.fields["policy"] = forms.ChoiceField(
+                required=kind == "ppo", choices=[*base, *policies], label="Start from"
+            )
+        if kind == "ppo":
+            self.fields["reward"] = forms.ChoiceField(
+                choices=_checkpoints(project, Checkpoint.Kind.REWARD), label="Reward model"
+            )
+        for info in describe(kind):
+            self.fields[_PREFIX + info.name] = _setting(info, self.usual[info.name])
+
+    def inputs(self) -> list[BoundField]:
+        """The fields that are no settings, in their order."""
+        return [self[name] for name in self.fields if not name.startswith(_PREFIX)]
+
+    def groups(self) -> Iterator[Group]:
+        """The settings in their groups; one that no group names is shown under "Other"."""
+        left = [name.removeprefix(_PREFIX) for name in self.fields if name.startswith(_PREFIX)]
+        for title, members in _GROUPS.items():
+            here = [name for name in left if name in members]
+            left = [name for name in left if name not in members]
+            if here:
+                yield Group(title, [self[_PREFIX + name] for name in here])
+        if left:
+            yield Group("Other", [self[_PREFIX + name] for name in left])
+
+    def overrides(self) -> dict[str, Any]:
+        """The settings that were given, by name; the services tell which differ from the preset."""
+        given = {name: self.cleaned_data[_PREFIX + name] for name in self.usual}
+        return {name: value for name, value in given.items() if value != ""}
+
+
+def _setting(info: FieldInfo, usual: Any) -> forms.Field:
+    text = f"{info.help} Paper: {_plain(info.default)} ({info.source})."
+    label = info.name.replace("_", " ").capitalize()
+    if info.choices is not None:
+        choices = [(choice, choice) for choice in info.choices]
+        return forms.ChoiceField(required=False, choices=choices, initial=usual, label=label, help_text=text)
+    bounds = {"min": info.minimum, "max": info.maximum, "step": "1" if info.type == "int" else "any"}
+    widget = forms.NumberInput({name: value for name, value in bounds.items() if value is not None})
+    # Text, not a number: the engine's own rules read it and say what is wrong with it.
+    return forms.CharField(required=False, initial=usual, label=label, help_text=text, widget=widget)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _snapshots(project: Project) -> list[tuple[str, str]]:
+    found = PublishedSnapshot.objects.filter(project=project)[:200]
+    return [(one.digest, f"{one.digest[:12]} · {one.seen_at:%Y-%m-%d %H:%M}") for one in found]
+
+
+def _checkpoints(project: Project, kind: Checkpoint.Kind) -> list[tuple[str, str]]:
+    found = Checkpoint.objects.filter(project=project, kind=kind)[:500]
+    return [(one.digest, f"{one.name} · {one.digest[:12]}") for one in found]
