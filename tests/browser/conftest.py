@@ -1,0 +1,87 @@
+"""A real Chromium against the real server. Pages load nothing from other hosts and log no errors, in every test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from people.models import User
+
+WIDE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+
+
+def chromium() -> str | None:
+    """The system's Chromium or Chrome; None for the one that Playwright itself installs."""
+    named = os.environ.get("CHROMIUM")
+    found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
+    return found or (_MAC if Path(_MAC).exists() else None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium for all browser tests."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(headless=True, executable_path=chromium(), args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(live_server, browser) -> Iterator[Callable[..., Page]]:
+    """`open_page(path, user=None, size=WIDE, dark=False, **context)`: a page in a context of its own.
+
+    At the end of the test, errors in the page's console and requests to other hosts fail it.
+    """
+    contexts, problems = [], []
+
+    def go(path: str, user: User | None = None, *, size=WIDE, dark=False, **options) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, viewport=size, color_scheme="dark" if dark else "light", **options
+        )
+        contexts.append(context)
+        context.set_default_timeout(15_000)
+        if user is not None:
+            client = Client()
+            client.force_login(user)
+            cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((live_server.url, "data:", "blob:"))
+                else problems.append(f"{page.url} asked for {request.url}")
+            ),
+        )
+        page.goto(path)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[str]]:
+    """`axe(page)`: the accessibility rules (WCAG 2.2 AA and good practice) that the page breaks, and where."""
+
+    def run(page: Page) -> list[str]:
+        found = Axe().run(page).response["violations"]
+        return [f"{v['id']}: {v['help']} at {[n['target'] for n in v['nodes']]}" for v in found]
+
+    return run

@@ -1,0 +1,123 @@
+"""Writing a demonstration in a real browser: the draft outlives reloads, lost connections and ended leases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from labeling.models import Assignment, Demonstration
+from labeling.services.assignments import assignment_claim_next, leases_expire
+from tests.browser.conftest import PHONE
+from tests.browser.label_data import everyday
+from tests.labeling.work import make_demonstration_task, make_labeler
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def desk(open_page):
+    project, ada = everyday()
+    make_demonstration_task(project)
+
+    def start(**options):
+        page = open_page("/label/", ada, **options)
+        page.get_by_role("button", name="Write answers").click()
+        expect(page.get_by_label("Your answer")).to_be_visible()
+        return page
+
+    return start
+
+
+def test_a_reload_in_the_middle_keeps_the_draft(desk):
+    page = desk()
+    expect(page.get_by_role("button", name="Submit")).to_be_disabled()
+    page.get_by_label("Your answer").press_sequentially("Water it less.\nGive it light")
+    expect(page.locator("#length")).to_have_text("6 words, 28 characters")
+    expect(page.locator("#saved")).to_contain_text("Saved")
+    page.reload()
+    expect(page.get_by_label("Your answer")).to_have_value("Water it less.\nGive it light")
+    page.get_by_label("Your answer").focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(", too.")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/label/")
+    assert Demonstration.objects.get().text == "Water it less.\nGive it light, too."
+    expect(page.get_by_role("status").first).to_contain_text("Submitted.")
+    expect(page.locator(".queue")).to_contain_text("1 done today")
+
+
+def test_a_lost_connection_is_said_and_made_good(desk):
+    page = desk()
+    page.route("**/draft/", lambda route: route.abort())
+    page.get_by_label("Your answer").fill("Written in a tunnel.")
+    expect(page.locator("#saved")).to_have_text("Not saved, trying again")
+    page.unroute("**/draft/")
+    expect(page.locator("#saved")).to_contain_text("Saved")
+    assert Assignment.objects.get().draft == {"text": "Written in a tunnel."}
+
+
+def test_leaving_with_unsaved_words_asks_first(desk):
+    page = desk()
+    page.route("**/draft/", lambda route: route.abort())
+    page.get_by_label("Your answer").press_sequentially("Not yet saved")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.evaluate("setTimeout(() => location.assign('/label/'))")
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"]
+    expect(page.get_by_label("Your answer")).to_have_value("Not yet saved")
+
+
+def test_when_the_time_ran_out_and_others_answered_the_work_is_still_taken(desk):
+    page = desk()
+    page.get_by_label("Your answer").fill("Slow but sure.")
+    expect(page.locator("#saved")).to_contain_text("Saved")
+    Assignment.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    leases_expire()
+    project = Assignment.objects.get().task.project
+    assert assignment_claim_next(labeler=make_labeler(project, "bob"), project=project)
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("The time for this task ran out")
+    expect(page.get_by_label("Your answer")).to_have_value("Slow but sure.")
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/label/")
+    expect(page.get_by_role("status").first).to_contain_text("kept as an extra label")
+    assert Demonstration.objects.get().assignment.is_extra
+
+
+def test_skipping_needs_a_reason_and_can_be_taken_back(desk):
+    page = desk()
+    page.get_by_label("Your answer").fill("Half a thought")
+    page.get_by_text("Skip", exact=True).click()
+    expect(page.get_by_label("Why do you skip this task?")).to_be_focused()
+    page.get_by_role("button", name="Skip and go on").click()
+    assert Assignment.objects.get().state == "leased"  # the browser asks for the reason
+    page.get_by_label("Why do you skip this task?").fill("Not my field")
+    url = page.url
+    page.get_by_role("button", name="Skip and go on").click()
+    page.wait_for_url("**/label/")
+    assert (Assignment.objects.get().state, Assignment.objects.get().skip_reason) == ("skipped", "Not my field")
+    page.goto(url)
+    page.get_by_role("button", name="Take it up again").click()
+    expect(page.get_by_label("Your answer")).to_have_value("Half a thought")
+
+
+def test_a_second_tab_is_told_and_its_text_is_shown(desk, open_page):
+    page = desk()
+    other = open_page(page.url, Assignment.objects.get().labeler)
+    page.get_by_label("Your answer").fill("From the first tab.")
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/label/")
+    other.get_by_label("Your answer").fill("From the second tab.")
+    other.get_by_role("button", name="Submit").click()
+    expect(other.get_by_role("alert")).to_contain_text("You have submitted this task already")
+    expect(other.locator(".unsent")).to_contain_text("From the second tab.")
+    assert Demonstration.objects.get().text == "From the first tab."
+
+
+def test_the_page_fits_a_phone(desk):
+    page = desk(size=PHONE, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
