@@ -215,11 +215,11 @@ _PRESET_VALUES: dict[tuple[str, str], dict[str, Any]] = {
     ("sft", "small"): {"epochs": 3, "learning_rate": 2e-5, "dropout": 0.0, "max_length": 1024},
     ("sft", "cpu"): {
         "epochs": 1, "batch_size": 8, "learning_rate": 4e-5, "dropout": 0.0, "max_length": 384,
-        "micro_tokens": 2048, "max_train_tokens": 40_000, "max_eval_tokens": 8_000,
+        "micro_tokens": 1024, "max_train_tokens": 40_000, "max_eval_tokens": 8_000,
     },
     ("reward", "small"): {"batch_prompts": 32, "learning_rate": 2e-5, "max_length": 1024},
     ("reward", "cpu"): {
-        "batch_prompts": 4, "learning_rate": 4e-5, "max_length": 512, "micro_tokens": 2048,
+        "batch_prompts": 4, "learning_rate": 4e-5, "max_length": 512, "micro_tokens": 1024,
         "max_train_tokens": 60_000, "max_eval_groups": 40, "max_bias_tokens": 4_000,
     },
     ("ppo", "small"): {
@@ -228,7 +228,7 @@ _PRESET_VALUES: dict[tuple[str, str], dict[str, Any]] = {
     ("ppo", "cpu"): {
         "episodes": 192, "rollout_batch": 32, "minibatch": 16, "response_length": 48, "max_prompt_length": 128,
         "warmup_iterations": 2, "kl_beta": 0.05, "learning_rate": 5e-6, "value_learning_rate": 2e-5,
-        "micro_tokens": 2048, "eval_prompts": 16,
+        "micro_tokens": 1024, "eval_prompts": 16,
     },
     ("sample", "small"): {"max_prompts": 256, "response_length": 256, "max_prompt_length": 512},
     ("sample", "cpu"): {

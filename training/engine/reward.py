@@ -22,7 +22,7 @@ from training.engine.data import Dialogue, Group
 from training.engine.errors import RunError
 from training.engine.layout import Family, lay
 from training.engine.losses import kway_loss, pair_targets
-from training.engine.models import new_reward
+from training.engine.models import new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.runtime import Result, Run, all_sum, run_main
 
@@ -34,7 +34,7 @@ def main(run: Run) -> Result:
     report.progress("load", 0, 1)
     folder = data.open_snapshot(run.inputs)
     model, tokenizer = new_reward(
-        run.inputs, run.inputs.get("policy"), seed=settings.seed, dtype=run.dtype, device=run.device
+        run.inputs, run.inputs.get("policy"), seed=settings.seed, dtype=torch.float32, device=run.device
     )
     checkpoint.check_space(run, model)
     report.progress("load", 1, 1)
@@ -65,7 +65,9 @@ def main(run: Run) -> Result:
     if not valid:
         report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
 
-    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay)
+    set_dropout(model, 0.0)
+    model.train()
+    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=heads.body(model), dtype=run.dtype)
     divergence = Divergence()
     total = data.step_count(len(train), settings.batch_prompts, settings.epochs)
     seen, losses, started = 0, [], time.monotonic()
@@ -76,7 +78,8 @@ def main(run: Run) -> Result:
         loss_sum, right, pairs = 0.0, 0.0, 0
         for part in passes[run.rank :: run.world]:
             loss = torch.zeros((), device=run.device)
-            for group, scores in zip(part, score_families(model, _families(part), settings.layout), strict=True):
+            scored = score_families(model, _families(part), settings.layout, most=settings.micro_tokens)
+            for group, scores in zip(part, scored, strict=True):
                 targets = pair_targets(group.ranks, settings.ties, run.device)
                 loss = loss + group.weight / denominator * kway_loss(scores, targets)
                 group_right, group_pairs = accuracy.count_pairs(scores.tolist(), group.ranks)
@@ -96,6 +99,7 @@ def main(run: Run) -> Result:
         )  # fmt: skip
     report.progress("train", total, total)
 
+    model.eval()
     quarter = max(1, total // 4)
     summary = {
         "train_groups": len(train),
@@ -119,10 +123,15 @@ def main(run: Run) -> Result:
     return Result(summary, checkpoint=path, digest=digest)
 
 
-def score_families(model: PreTrainedModel, families: list[Family], layout: str = "prefix") -> list[torch.Tensor]:
-    """Scores (K,) of each family's completions at their end tokens, in fp32 at least, bias included."""
+def score_families(
+    model: PreTrainedModel, families: list[Family], layout: str = "prefix", *, most: int | None = None
+) -> list[torch.Tensor]:
+    """Scores (K,) of each family's completions at their end tokens, in fp32 at least, bias included.
+
+    `most` tokens a pass are kept whole for the backward pass (see Layout.hidden).
+    """
     laid = lay(model, families, packed=layout == "prefix")
-    scores = heads.score(model, laid.hidden(model)[laid.ends])
+    scores = heads.score(model, laid.hidden(model, most=most)[laid.ends])
     return list(scores.split([len(completions) for _, completions in families]))
 
 

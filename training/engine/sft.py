@@ -31,7 +31,7 @@ def main(run: Run) -> Result:
     report = run.report
     report.progress("load", 0, 1)
     folder = data.open_snapshot(run.inputs)
-    model, tokenizer = load_policy(run.inputs, run.inputs.get("policy"), dtype=run.dtype, device=run.device)
+    model, tokenizer = load_policy(run.inputs, run.inputs.get("policy"), dtype=torch.float32, device=run.device)
     checkpoint.check_space(run, model)
     report.progress("load", 1, 1)
 
@@ -52,10 +52,10 @@ def main(run: Run) -> Result:
         else "The snapshot has no validation demonstrations that fit, so there is no validation loss."
     )
 
+    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
     loss_before, valid_tokens = evaluate(run, model, valid, step=0)
     set_dropout(model, settings.dropout)
     model.train()
-    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay)
     divergence = Divergence()
     total = data.step_count(len(train), settings.batch_size, settings.epochs)
     seen, started = 0, time.monotonic()
@@ -66,7 +66,7 @@ def main(run: Run) -> Result:
         passes = data.micro_batches(batch, settings.micro_tokens, _tokens)
         loss_sum = 0.0
         for part in passes[run.rank :: run.world]:
-            loss = dialogue_loss(model, part) / denominator
+            loss = dialogue_loss(model, part, most=settings.micro_tokens) / denominator
             loss.backward()
             loss_sum += float(loss.detach())
         lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
@@ -100,12 +100,17 @@ def main(run: Run) -> Result:
     return Result(summary, checkpoint=path, digest=digest)
 
 
-def dialogue_loss(model: PreTrainedModel, dialogues: list[Dialogue], *, weighted: bool = True) -> torch.Tensor:
-    """Σ over the completions' tokens of −log p, each times its demonstration's weight where `weighted`."""
+def dialogue_loss(
+    model: PreTrainedModel, dialogues: list[Dialogue], *, weighted: bool = True, most: int | None = None
+) -> torch.Tensor:
+    """Σ over the completions' tokens of −log p, each times its demonstration's weight where `weighted`.
+
+    `most` tokens a pass are kept whole for the backward pass (see Layout.hidden).
+    """
     layout = lay(model, [(item.prompt, [item.completion]) for item in dialogues])
     shares = torch.tensor([item.weight if weighted else 1.0 for item in dialogues], device=model.device)
     weights = shares.repeat_interleave(torch.tensor(layout.lengths, device=model.device))
-    hidden = layout.hidden(model)[layout.predictors]
+    hidden = layout.hidden(model, most=most)[layout.predictors]
     return rows_cross_entropy(hidden, model.get_output_embeddings(), layout.targets, weights)
 
 
