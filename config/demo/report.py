@@ -107,7 +107,7 @@ def _sum(counts: dict[str, int]) -> str:
 
 def _number(summary: dict[str, Any], name: str) -> str:
     value = summary.get(name)
-    return "—" if value is None else f"{value:.3f}"
+    return "—" if value is None else f"{round(value, 3) + 0.0:.3f}"  # + 0.0: never -0.000
 
 
 def _count(summary: dict[str, Any], name: str) -> str:
@@ -120,5 +120,6 @@ def _rule(summary: dict[str, Any], name: str) -> str:
 
 
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
+    # Models write what they like, terminal commands included: only what can be printed is.
+    flat = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
     return flat if len(flat) <= _ANSWER else flat[: _ANSWER - 1] + "…"
