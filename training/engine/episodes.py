@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from training.engine import heads
 from training.engine.data import micro_batches
 from training.engine.layout import Family, lay
-from training.engine.ppo_math import length_mask, logprobs_and_entropy
+from training.engine.ppo_math import length_mask, token_logprobs
 from training.engine.sampling import Sampled
 
 
@@ -92,12 +92,14 @@ def judge(
 
 
 def answer_logprobs(policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float) -> tuple[Tensor, Tensor]:
-    """log π of the answers' tokens and π's entropy there, at a temperature: both [b, T], 0 in the padding."""
+    """log π of the answers' tokens at a temperature [b, T], 0 in the padding, and log π of the vocabulary [N, V].
+
+    N counts the answers' tokens, row after row.
+    """
     layout = lay(policy, _families(answers))
     logits = policy.get_output_embeddings()(layout.hidden(policy)[layout.predictors])
-    logprobs, entropy = logprobs_and_entropy(logits, layout.targets, temperature)
-    mask = _mask(answers, logits.device)
-    return _spread(logprobs, mask), _spread(entropy, mask)
+    logprobs, everything = token_logprobs(logits, layout.targets, temperature)
+    return _spread(logprobs, _mask(answers, logits.device)), everything
 
 
 def answer_values(value: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor:

@@ -262,16 +262,17 @@ def backward(
     mask, old, old_values, advantage, aim = (
         whole[rows, :width] for whole in (judged.mask, judged.logprobs, judged.values, *aims)
     )
-    new, entropy = episodes.answer_logprobs(models.policy, part, s.temperature)
+    new, everything = episodes.answer_logprobs(models.policy, part, s.temperature)
     policy = ppo_math.policy_loss(new, old, advantage, mask, s.clip_ratio, tokens)
     policy.loss.backward()
-    loss = policy.loss.detach()
+    loss, entropy = policy.loss.detach(), float(ppo_math.entropy(everything).sum())
+    del everything
     values = episodes.answer_values(models.value, part)
     value_loss, value_clipped = ppo_math.value_loss(values, old_values, aim, mask, s.value_clip, tokens)
     (s.vf_coef * value_loss).backward()
     tally.add(
         ratio_off=float(policy.ratio_off), tokens=float(mask.sum()), policy_loss=float(loss) * tokens,
-        value_loss=float(value_loss.detach()) * tokens, entropy=float(entropy.sum()),
+        value_loss=float(value_loss.detach()) * tokens, entropy=entropy,
         ratio_mean=float(policy.ratio_sum), clip_fraction=float(policy.clipped),
         value_clip_fraction=float(value_clipped),
     )  # fmt: skip

@@ -123,15 +123,14 @@ def value_loss(
     return 0.5 * torch.maximum(free, bound).sum() / denominator, ((bound > free) & mask).sum()
 
 
-def logprobs_and_entropy(logits: Tensor, tokens: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """log π of the tokens [N] and the entropy of π [N], in nats; π = softmax(logits / temperature), logits [N, V].
+def token_logprobs(logits: Tensor, tokens: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """log π of the tokens [N], and log π of the whole vocabulary [N, V]; π = softmax(logits / temperature)."""
+    scaled = logits if logits.dtype == torch.float64 else logits.float()
+    everything = (scaled if temperature == 1 else scaled / temperature).log_softmax(-1)
+    return everything.gather(-1, tokens[:, None])[:, 0], everything
 
-    The entropy is for the report and carries no gradient.
-    """
-    scaled = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
-    normaliser = scaled.logsumexp(-1)
-    logprobs = scaled.gather(-1, tokens[:, None])[:, 0] - normaliser
-    with torch.no_grad():
-        probability = (scaled - normaliser[:, None]).exp()
-        entropy = normaliser - (probability * scaled).sum(-1)
-    return logprobs, entropy
+
+@torch.no_grad()
+def entropy(logprobs: Tensor) -> Tensor:
+    """−Σ π log π in nats [N] of log π [N, V], without gradient: it is for the report."""
+    return -(logprobs.exp() * logprobs).sum(-1)
