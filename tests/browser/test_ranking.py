@@ -60,7 +60,7 @@ def test_sign_in_and_rank_with_the_keyboard_alone(open_page):
     project, _ = everyday()
     pension_task(project)
     page = open_page("/login/?next=/label/")
-    page.get_by_label("Username").fill("ada")
+    page.get_by_label("User name").fill("ada")
     page.get_by_label("Password").fill("plumb the depths")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Rank answers").focus()
