@@ -91,7 +91,8 @@ def _addresses(outcome: Outcome, site: str) -> list[tuple[str, str]]:
     return [
         *((run["name"], f"{site}runs/{run['id']}/") for run in outcome.runs.values()),
         ("data", f"{site}data/{outcome.project}/"),
-        ("rank", f"{site}label/  ({outcome.tasks_opened} ranking tasks are open; sign in as {name}, {password})"),
+        ("rank", f"{site}label/  ({outcome.tasks_opened} ranking tasks are open)"),
+        ("sign in as", f"{name}, password {password}"),
         ("admin and API", f"{site}admin/  {site}api/v1/docs/"),
     ]
 
