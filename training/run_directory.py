@@ -86,9 +86,10 @@ def log_tail(run_dir: Path, characters: int = 4000) -> str:
             text = stream.read().decode("utf-8", "replace")
     except OSError:
         return ""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if size > characters:
         text = text.partition("\n")[2] or text
-    return str(storable(text.replace("\r\n", "\n").replace("\r", "\n")))
+    return str(storable(text))
 
 
 def failure(result: dict[str, Any] | None, log: str) -> str:

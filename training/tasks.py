@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from celery import shared_task
+from celery.contrib.django.task import DjangoTask
 from kombu.exceptions import OperationalError as BrokerError
 
 from training.services import execution, sweeps
@@ -18,7 +19,7 @@ from training.services.snapshots import snapshots_poll
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="training.tasks.run_execute")
+@shared_task(base=DjangoTask)
 def run_execute(run_id: int) -> None:
     """Take a queued run and run it to its end, on the `train` queue."""
     with _told_to_leave() as leaving:
@@ -36,7 +37,7 @@ def run_call(run_id: int) -> None:
         logger.warning("The broker is away; run %s waits for the next sweep.", run_id)
 
 
-@shared_task(name="training.tasks.sweep")
+@shared_task
 def sweep() -> None:
     """Clean up after what is gone, call queued runs again, find new snapshots."""
     for run_id in sweeps.sweep():

@@ -1,6 +1,6 @@
-"""A stand-in for the engine's scripts: keeps the run directory's protocol, does what its settings say, imports no torch.
+"""A stand-in for the engine's scripts: keeps the run directory's protocol, does what its settings say, without torch.
 
-    {"behaviour": "succeed" | "person" | "engineer" | "silent" | "memory" | "wait" | "stubborn", …}
+{"behaviour": "succeed" | "person" | "engineer" | "silent" | "memory" | "wait" | "stubborn", …}
 """
 
 import argparse
@@ -43,7 +43,9 @@ def main() -> int:
     _report(run_dir, {"type": "note", "text": "Left out: 3 demonstrations over 512 tokens."})
     _report(run_dir, {"type": "sample", "step": 2, "values": {"prompt": "Hi", "completion": "a\0b", "reward": None}})
     result = {"ok": True, "summary": {"valid_loss_after": 1.5}}
-    _result(run_dir, result | (_completions(run_dir, config) if config["kind"] == "sample" else _final(run_dir, config)))
+    _result(
+        run_dir, result | (_completions(run_dir, config) if config["kind"] == "sample" else _final(run_dir, config))
+    )
     return 0
 
 

@@ -22,8 +22,10 @@ def metric(run, line, kind, step, **values):
     Metric.objects.create(run=run, line=line, type=kind, step=step, values=values, time="2026-01-02T00:00Z")
 
 
-PAGES = ["/runs/", "/runs/new/", "/runs/{run}/", "/runs/{run}/live/", "/runs/{run}/stop/", "/runs/{run}/log/",
-         "/models/", "/models/{model}/", "/snapshots/{snapshot}/", "/snapshots/{snapshot}/files/prompts.jsonl"]  # fmt: skip
+PAGES = [
+    *("/runs/", "/runs/new/", "/runs/{run}/", "/runs/{run}/live/", "/runs/{run}/stop/", "/runs/{run}/log/"),
+    *("/models/", "/models/{model}/", "/snapshots/{snapshot}/", "/snapshots/{snapshot}/files/prompts.jsonl"),
+]
 STARTS = ("/runs/new/", "/runs/{run}/stop/")
 
 

@@ -17,7 +17,7 @@ from training.api.runs import followed_projects
 from training.engine.config import SettingsError, as_dict, describe, settings_for
 from training.models import Checkpoint, PublishedSnapshot
 from training.permissions import checkpoint_required, projects_required
-from training.selectors.checkpoints import checkpoint_parents, checkpoint_uses
+from training.selectors.checkpoints import checkpoint_parents, checkpoint_uses, checkpoints_of
 from training.services.errors import Refused
 from training.services.snapshots import snapshots_poll
 
@@ -51,7 +51,7 @@ class CheckpointSerializer(serializers.ModelSerializer[Checkpoint]):
         return {parent.kind: parent.digest for _, parent in checkpoint_parents(checkpoint)}
 
     def get_used_by(self, checkpoint: Checkpoint) -> list[int]:
-        return list(checkpoint_uses(checkpoint).values_list("pk", flat=True))
+        return [run.pk for run in checkpoint_uses(checkpoint)]
 
     def get_url(self, checkpoint: Checkpoint) -> str:
         return f"/models/{checkpoint.digest}/"
@@ -81,8 +81,7 @@ class CheckpointList(ListAPIView[Checkpoint]):
     @extend_schema(parameters=[_BY_PROJECT])
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
         """List model versions."""
-        found = Checkpoint.objects.filter(project__in=followed_projects(request))
-        self.queryset = found.select_related("project", "run__policy", "run__reward")
+        self.queryset = checkpoints_of(followed_projects(request))
         return super().list(request, *args, **kwargs)
 
 

@@ -28,8 +28,13 @@ def checkpoint_parents(checkpoint: Checkpoint) -> list[tuple[str, Checkpoint]]:
     return [(label, parent) for label, parent in (("Policy", run.policy), ("Reward model", run.reward)) if parent]
 
 
-def checkpoint_uses(checkpoint: Checkpoint) -> QuerySet[Run]:
+def checkpoints_of(projects: QuerySet[Project]) -> QuerySet[Checkpoint]:
+    """All model versions of these projects, newest first, with what a list shows of them."""
+    found = Checkpoint.objects.filter(project__in=projects).select_related("project", "run__policy", "run__reward")
+    return found.prefetch_related("runs_from", "runs_rewarded", "runs_sampled")
+
+
+def checkpoint_uses(checkpoint: Checkpoint) -> list[Run]:
     """Every run that started from this checkpoint, was rewarded by it or sampled it, oldest first."""
-    runs = Run.objects.filter(policy=checkpoint) | Run.objects.filter(reward=checkpoint)
-    runs |= Run.objects.filter(sampled=checkpoint)
-    return runs.distinct().order_by("pk")
+    uses = (checkpoint.runs_from.all(), checkpoint.runs_rewarded.all(), checkpoint.runs_sampled.all())
+    return sorted({run.pk: run for runs in uses for run in runs}.values(), key=lambda run: run.pk)

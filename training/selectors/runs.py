@@ -19,7 +19,8 @@ _MOST_STEPS = 12  # of a lineage strip
 
 def runs_of(projects: QuerySet[Project]) -> QuerySet[Run]:
     """All runs of these projects, newest first, with what a list shows of them."""
-    return Run.objects.filter(project__in=projects).select_related("project", "requested_by", "checkpoint")
+    found = Run.objects.filter(project__in=projects)
+    return found.select_related("project", "requested_by", "checkpoint").prefetch_related("sampled")
 
 
 def run_remaining_seconds(run: Run) -> float | None:
@@ -37,12 +38,15 @@ def run_remaining_seconds(run: Run) -> float | None:
 
 def run_checkpoint(run: Run) -> Checkpoint | None:
     """The model version that the run made, if it made one."""
-    return Checkpoint.objects.filter(run=run).first()
+    made: Checkpoint | None = getattr(run, "checkpoint", None)
+    return made
 
 
 def run_models(run: Run) -> list[str]:
     """What a sample run asks: "base" and digests."""
-    return (["base"] if run.sample_base else []) + [checkpoint.digest for checkpoint in run.sampled.order_by("pk")]
+    return (["base"] if run.sample_base else []) + [
+        checkpoint.digest for checkpoint in sorted(run.sampled.all(), key=lambda one: one.pk)
+    ]
 
 
 def run_metrics(run: Run, *, after: int = 0, limit: int = 5000) -> QuerySet[Metric]:

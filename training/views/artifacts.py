@@ -9,9 +9,9 @@ from django.views.decorators.http import require_safe
 
 from exchange.envelope import EnvelopeError
 from people.access import FOLLOWING, TRAINING, has_role
-from training.models import Checkpoint, Run
+from training.models import Run
 from training.permissions import checkpoint_required, projects_required, snapshot_required
-from training.selectors.checkpoints import checkpoint_parents, checkpoint_uses
+from training.selectors.checkpoints import checkpoint_parents, checkpoint_uses, checkpoints_of
 from training.selectors.runs import run_lineage
 from training.selectors.snapshots import snapshot_counts
 from training.selectors.summaries import summary_rows
@@ -23,8 +23,7 @@ from training.services.artifacts import store
 def model_list(request: HttpRequest) -> HttpResponse:
     """The model versions of the projects that one follows, newest first."""
     projects = projects_required(request.user, FOLLOWING)
-    found = Checkpoint.objects.filter(project__in=projects).select_related("project", "run__policy", "run__reward")
-    return render(request, "training/models.html", {"checkpoints": found[:500]})
+    return render(request, "training/models.html", {"checkpoints": checkpoints_of(projects)[:500]})
 
 
 @require_safe

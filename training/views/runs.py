@@ -60,7 +60,8 @@ def run_new(request: HttpRequest) -> HttpResponse:
     project = projects.filter(slug=request.GET.get("project", "")).first() or projects[0]
     kind, preset = _one_of(KINDS, request.GET.get("kind"), "sft"), _one_of(PRESETS, request.GET.get("preset"), "cpu")
     snapshots_poll()
-    initial: dict[str, Any] = {name: request.GET[name] for name in ("snapshot", "policy", "reward") if name in request.GET}
+    asked = request.GET
+    initial: dict[str, Any] = {name: asked[name] for name in ("snapshot", "policy", "reward") if name in asked}
     if "models" in request.GET:
         initial["models"] = request.GET.getlist("models")
     form = RunForm(project, kind, preset, request.POST or None, initial=initial)
