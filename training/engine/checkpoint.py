@@ -53,6 +53,7 @@ def save(
         shutil.rmtree(building, ignore_errors=True)
         try:
             answer = (FINAL, _write(building, run, model, tokenizer, summary))
+            shutil.rmtree(final, ignore_errors=True)  # of an earlier attempt in this directory
             building.rename(final)
         except OSError as error:
             raise RunError(f"The checkpoint could not be written: {error.strerror or error}.") from error

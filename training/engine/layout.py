@@ -44,12 +44,12 @@ class Layout:
         """
         recompute = most is not None and self.ids.numel() > most and model.training
         if recompute:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.activation_checkpointing_enable()
         try:
             return self._forward(model)
         finally:
             if recompute:
-                model.gradient_checkpointing_disable()
+                model.activation_checkpointing_disable()
 
     def _forward(self, model: PreTrainedModel) -> torch.Tensor:
         if self.tree is None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import transformers
 
 from training.engine import config as settings_module
 from training.engine.errors import RunError, RunStopped
@@ -64,6 +65,8 @@ def run_main(kind: str, main: Callable[[Run], Result], argv: list[str] | None = 
     parser = argparse.ArgumentParser(prog=f"training.engine.{kind}")
     parser.add_argument("--run-dir", required=True, type=Path, help="the run directory with its config.json")
     directory = parser.parse_args(argv).run_dir.resolve()
+    if not directory.is_dir():
+        parser.error(f"there is no run directory {directory}")
     signal.signal(signal.SIGTERM, _raise_stopped)
     _end_with_launcher()
     code = execute(kind, main, directory)
@@ -75,7 +78,11 @@ def run_main(kind: str, main: Callable[[Run], Result], argv: list[str] | None = 
 def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
     """One run in this process: `main` on the directory's config.json, result.json written; returns the exit code."""
     is_first = int(os.environ.get("RANK", "0")) == 0
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     try:
+        if is_first:
+            (directory / "result.json").unlink(missing_ok=True)
         run = open_run(kind, directory)
         result = main(run)
         answer = {"ok": True, "summary": result.summary, "checkpoint": result.checkpoint, "digest": result.digest,
@@ -88,9 +95,11 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
     except Exception:
         traceback.print_exc()
         answer = _failure("engineer", UNEXPECTED)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if is_first or not answer["ok"]:
+    if signal.getsignal(signal.SIGTERM) is _raise_stopped:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # too late to stop: the answer is being written
+    # When another rank has failed, torchrun stops this one: the reason already written must stand.
+    stopped_by_failure = not answer["ok"] and (directory / "result.json").exists()
+    if (is_first or not answer["ok"]) and not stopped_by_failure:
         _write_json(directory / "result.json", answer)
     if not answer["ok"]:
         print(answer["error"]["message"], flush=True)
@@ -188,6 +197,7 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def _raise_stopped(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise RunStopped
 
 
