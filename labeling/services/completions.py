@@ -101,7 +101,10 @@ def _open_tasks(batch: CompletionBatch, project: Project, by_prompt: dict[UUID, 
     tasks: list[Task] = []
     members: list[TaskCompletion] = []
     for prompt_id, completions in by_prompt.items():
-        distinct = list({completion.text.strip(): completion for completion in reversed(completions)}.values())[::-1]
+        first: dict[str, Completion] = {}
+        for completion in completions:
+            first.setdefault(completion.text.strip(), completion)
+        distinct = list(first.values())
         batch.same_text += len(completions) - len(distinct)
         if len(distinct) < 2:
             batch.prompts_without_task += 1
