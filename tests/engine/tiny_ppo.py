@@ -40,7 +40,7 @@ def config(vocabulary: int, width: int = 32) -> LlamaConfig:
     )  # fmt: skip
 
 
-def learner(vocabulary: int = 20, *, seed: int = 0, spread: float = 1.0, dtype=torch.float64, **settings) -> Learner:
+def learner(vocabulary=20, *, seed=0, spread=1.0, dtype=torch.float64, packed=True, **settings) -> Learner:
     """A learner with a random policy and a random reward model whose scores differ by about `spread`."""
     torch.manual_seed(seed)
     policy = LlamaForCausalLM(config(vocabulary))
@@ -48,7 +48,8 @@ def learner(vocabulary: int = 20, *, seed: int = 0, spread: float = 1.0, dtype=t
     heads.init_head(reward, seed)
     reward.score.weight.data *= 6 * spread
     for model in (policy, reward):
-        use_tree_attention(model)
+        if packed:
+            use_tree_attention(model)
         model.eval().to(dtype)
     models = Models(
         policy, copy.deepcopy(policy).requires_grad_(False), reward.requires_grad_(False), copy.deepcopy(reward)

@@ -1,0 +1,123 @@
+"""One iteration of the real trainer on tiny models."""
+
+import math
+
+import pytest
+import torch
+
+from tests.engine.tiny_ppo import changed, learner, question
+from training.engine import ppo
+from training.engine.errors import RunError
+from training.engine.optimizer import MasterAdamW
+
+QUESTIONS = [question(5, 6, 7), question(9), question(3, 4), question(8, 8, 8, 8)] * 2
+SMALL = {"rollout_batch": 8, "minibatch": 4, "response_length": 6}
+
+
+def judged_by(one, iteration=0):
+    _, answers = ppo.answer(one, QUESTIONS, "train", iteration)
+    passes = ppo.order(one, answers, iteration, epoch=0)
+    return ppo.judge(one, answers, passes), passes
+
+
+def gradients(one):
+    return [master.grad.clone() for master in one.policy_optimizer.masters + one.value_optimizer.masters]
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.0)])
+def test_before_the_first_step_the_ratio_is_one_nothing_is_clipped_and_the_kl_is_zero(dtype, off):
+    one = learner(**SMALL, dtype=dtype, inner_epochs=2, learning_rate=1e-2)
+    figures = ppo.iterate(one, 0, 1, QUESTIONS)
+    assert figures["first_ratio_off"] <= off
+    assert figures["first_clipped"] == 0
+    assert abs(figures["kl"]) <= 6 * off
+    assert figures["ratio_off"] > 1e-3, "the second epoch must see a policy that has moved"
+    assert figures["steps"] == 4
+
+
+def test_after_learning_the_kl_is_no_longer_zero_and_the_policy_is_the_only_one_that_moved():
+    one = learner(**SMALL, learning_rate=1e-2, value_learning_rate=1e-2)
+    before = {name: [p.clone() for p in getattr(one.models, name).parameters()]
+              for name in ("policy", "reference", "reward", "value")}  # fmt: skip
+    ppo.iterate(one, 0, 2, QUESTIONS)
+    moved = {name: any(not torch.equal(a, b) for a, b in zip(old, getattr(one.models, name).parameters(), strict=True))
+             for name, old in before.items()}  # fmt: skip
+    assert moved == {"policy": True, "reference": False, "reward": False, "value": True}
+    assert abs(ppo.iterate(one, 1, 2, QUESTIONS)["kl"]) > 1e-3
+
+
+def test_forward_passes_of_any_size_give_the_same_gradients():
+    found = []
+    for micro_tokens in (16, 30, 10_000):
+        one = learner(**SMALL, micro_tokens=micro_tokens, seed=5)
+        judged, passes = judged_by(one)
+        aims = ppo.advantages(one, judged)
+        tokens = float(judged.mask[[row for part in passes[0] for row in part]].sum())
+        tally = ppo.ppo_report.Tally()
+        for part in passes[0]:
+            ppo.backward(one, judged, aims, part, tokens, tally)
+        found.append((len(passes[0]), gradients(one)))
+    assert len({count for count, _ in found}) == 3
+    for _, other in found[1:]:
+        for mine, theirs in zip(found[0][1], other, strict=True):
+            torch.testing.assert_close(mine, theirs, atol=1e-10, rtol=1e-9)
+
+
+def test_a_reward_that_is_not_a_number_teaches_nothing_and_the_third_in_a_row_ends_the_run():
+    one = learner(**SMALL)
+    before = [p.clone() for p in one.models.policy.parameters()]
+    one.models.reward.score.weight.data[:] = math.nan
+    for iteration in range(2):
+        figures = ppo.iterate(one, iteration, 4, QUESTIONS)
+        assert "policy_loss" not in figures
+    assert all(torch.equal(a, b) for a, b in zip(before, one.models.policy.parameters(), strict=True))
+    assert one.skipped == 2
+    with pytest.raises(RunError, match="diverged"):
+        ppo.iterate(one, 2, 4, QUESTIONS)
+
+
+def test_a_policy_that_is_not_a_number_is_one_clear_sentence():
+    one = learner(**SMALL)
+    one.models.policy.model.norm.weight.data[:] = math.nan
+    with pytest.raises(RunError, match="lower learning rate"):
+        ppo.iterate(one, 0, 1, QUESTIONS)
+
+
+def test_answers_depend_on_seed_and_iteration_alone():
+    one = learner(**SMALL)
+    first = ppo.answer(one, QUESTIONS, "train", 0)[1]
+    assert ppo.answer(one, QUESTIONS, "train", 0)[1] == first
+    tokens = [answer.tokens for answer in first]
+    assert [answer.tokens for answer in ppo.answer(one, QUESTIONS, "train", 1)[1]] != tokens
+    assert [answer.tokens for answer in ppo.answer(changed(one, seed=2), QUESTIONS, "train", 0)[1]] != tokens
+
+
+def test_warm_up_from_a_tenth():
+    rates = [ppo.warmed_up(iteration, 3, 1.0) for iteration in range(5)]
+    assert rates == pytest.approx([0.1, 0.4, 0.7, 1.0, 1.0])
+    assert ppo.warmed_up(0, 0, 1.0) == 1.0
+
+
+def test_every_prompt_comes_once_before_any_comes_again():
+    prompts = [question(n) for n in range(3, 8)]
+    batches = ppo.prompt_batches(prompts, 3, seed=1)
+    drawn = [asked.prompt[0] for _ in range(5) for asked in next(batches)]
+    for epoch in range(3):
+        assert sorted(drawn[5 * epoch : 5 * epoch + 5]) == [3, 4, 5, 6, 7]
+    assert drawn[:5] != drawn[5:10]
+
+
+def test_an_update_below_the_grid_of_bf16_moves_its_share_of_the_weights():
+    """Weights in [.5, 1) lie 2⁻⁸ apart in bf16. Adam's first step is the learning rate, here 2⁻¹²: a sixteenth of
+    the grid's step, so a sixteenth of evenly spread weights crosses to the next grid point, and moves by 2⁻⁸.
+    """
+    module = torch.nn.Linear(400, 100, bias=False)
+    module.weight.data = torch.linspace(0.5, 0.999, 40_000).view(100, 400)
+    optimizer = MasterAdamW(module, lower=module, dtype=torch.bfloat16)
+    assert module.weight.dtype == torch.bfloat16
+    before = module.weight.data.float()
+    (-module.weight.float().sum()).backward()
+    optimizer.step(lr=2**-12)
+    steps = (module.weight.data.float() - before) * 2**8
+    assert sorted(steps.unique().tolist()) == [0.0, 1.0]
+    assert float(steps.mean()) == pytest.approx(1 / 16, rel=0.05)
