@@ -1,0 +1,161 @@
+"""The reward model through its run directory on the tiny model: what it learns, its bias, its plain checkpoint."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from exchange.records import Demonstration, RankingGroup
+from exchange.snapshot import read_snapshot
+from tests.engine.conftest import WORDS, demonstration, ranking, split_of
+from training.engine import heads
+from training.engine.accuracy import pair_accuracy
+from training.engine.models import encode_completion, encode_prompt, load_reward
+from training.engine.reward import score_families
+
+LEARN = {"epochs": 8, "batch_prompts": 3, "learning_rate": 0.01, "max_length": 200}
+
+
+def plain_scores(folder, records) -> list[list[float]]:
+    """Scores by plain transformers alone, row by row: its logit plus the bias that its configuration carries."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    found = []
+    for record in records:
+        texts = [c.text for c in record.completions] if isinstance(record, RankingGroup) else [record.completion]
+        ids = [encode_prompt(tokenizer, record.messages) + encode_completion(tokenizer, text) for text in texts]
+        with torch.no_grad():
+            logits = [model(input_ids=torch.tensor([row])).logits[0, 0].item() for row in ids]
+        found.append([logit + model.config.reward_bias for logit in logits])
+    return found
+
+
+def test_it_learns_the_ranking_and_plain_transformers_agrees(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    ran = run_script("reward", snapshot, LEARN)
+    assert ran.code == 0
+    assert (ran.summary["train_groups"], ran.summary["train_pairs"]) == (9, 27)
+    assert (ran.summary["valid_groups"], ran.summary["valid_pairs"]) == (3, 9)
+    assert ran.summary["valid_accuracy"] >= 8 / 9
+    assert ran.summary["train_loss_end"] < ran.summary["train_loss_start"] / 2
+
+    folder = ran.directory / ran.result["checkpoint"]
+    groups = list(read_snapshot(snapshot, RankingGroup, split="valid"))
+    scores = plain_scores(folder, groups)
+    measured = pair_accuracy([(s, group.ranks) for s, group in zip(scores, groups, strict=True)])
+    assert ran.summary["valid_accuracy"] == pytest.approx(measured.accuracy, abs=1e-5)
+
+    model, tokenizer = load_reward({}, {"path": str(folder), "digest": ran.result["digest"]}, dtype=torch.float32,
+                                   device=torch.device("cpu"))  # fmt: skip
+    families = [
+        (encode_prompt(tokenizer, g.messages), [encode_completion(tokenizer, c.text) for c in g.completions])
+        for g in groups
+    ]
+    with torch.no_grad():
+        ours = score_families(model, families)
+    for mine, theirs in zip(ours, scores, strict=True):
+        assert mine.tolist() == pytest.approx(theirs, abs=1e-5)
+
+
+def test_padded_rows_in_plain_transformers_score_the_end_token(make_snapshot, run_script):
+    """PAD is not the end token, so transformers' own search for the last token finds the scored one."""
+    snapshot = make_snapshot()
+    ran = run_script("reward", snapshot, {**LEARN, "epochs": 1})
+    folder = ran.directory / ran.result["checkpoint"]
+    model, tokenizer = (
+        AutoModelForSequenceClassification.from_pretrained(folder),
+        AutoTokenizer.from_pretrained(folder),
+    )
+    group = next(iter(read_snapshot(snapshot, RankingGroup)))
+    prompt = encode_prompt(tokenizer, group.messages)
+    ids = [prompt + encode_completion(tokenizer, c.text) for c in group.completions]
+    width = max(map(len, ids))
+    batch = torch.tensor([row + [tokenizer.pad_token_id] * (width - len(row)) for row in ids])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
+    with torch.no_grad():
+        logits = model(input_ids=batch, attention_mask=mask).logits[:, 0] + model.config.reward_bias
+    assert logits.tolist() == pytest.approx(plain_scores(folder, [group])[0], abs=1e-5)
+
+
+def test_demonstrations_have_mean_score_0(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    ran = run_script("reward", snapshot, LEARN)
+    assert ran.summary["bias_demonstrations"] == 9
+    assert ran.summary["demonstration_mean"] == 0.0
+    assert ran.summary["bias"] != 0.0
+    spoken = list(read_snapshot(snapshot, Demonstration, split="train"))
+    scores = [row[0] for row in plain_scores(ran.directory / "checkpoints/final", spoken)]
+    assert sum(scores) / len(scores) == pytest.approx(0, abs=1e-5)
+    assert max(scores) - min(scores) > 1e-3
+
+
+def test_without_demonstrations_the_bias_stays_0(make_snapshot, run_script):
+    ran = run_script("reward", make_snapshot([], [ranking("oak", "train")]), {**LEARN, "epochs": 1})
+    assert ran.summary["bias"] == 0.0
+    assert any("keep the bias 0" in note["text"] for note in ran.of("note"))
+
+
+def test_prefix_and_rows_train_the_same_model(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    prefix, rows = (
+        run_script("reward", snapshot, {**LEARN, "epochs": 1, "layout": kind}) for kind in ("prefix", "rows")
+    )
+    for one, other in zip(prefix.of("metrics"), rows.of("metrics"), strict=True):
+        assert one["values"]["loss"] == pytest.approx(other["values"]["loss"], rel=1e-3)
+    assert prefix.summary["bias"] == pytest.approx(rows.summary["bias"], abs=1e-2)
+
+
+def test_it_starts_from_the_sft_policy(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    sft = run_script("sft", snapshot, {"epochs": 1, "batch_size": 9, "learning_rate": 0.01})
+    policy = {"name": "SFT 1", "path": str(sft.directory / "checkpoints/final"), "digest": sft.result["digest"]}
+    ran = run_script("reward", snapshot, {**LEARN, "epochs": 1, "learning_rate": 1e-9}, policy=policy)
+    folder = ran.directory / "checkpoints/final"
+    assert json.loads((folder / "plumbline.json").read_text())["parents"]["policy"] == sft.result["digest"]
+    trained = AutoModelForSequenceClassification.from_pretrained(folder)
+    start = AutoModelForSequenceClassification.from_pretrained(policy["path"], num_labels=1)
+    torch.testing.assert_close(heads.body(trained).state_dict(), heads.body(start).state_dict(), rtol=0, atol=1e-6)
+
+
+def test_the_head_starts_as_the_paper_says(make_snapshot, run_script):
+    ran = run_script("reward", make_snapshot(), {**LEARN, "epochs": 1, "learning_rate": 1e-9})
+    head = AutoModelForSequenceClassification.from_pretrained(ran.directory / "checkpoints/final").score.weight
+    assert head.shape == (1, 32)
+    assert head.std().item() == pytest.approx((1 / 33) ** 0.5, rel=0.3)
+
+
+def test_ties_only_and_long_answers_are_left_out(make_snapshot, run_script):
+    groups = [ranking(word, split_of(i)) for i, word in enumerate(WORDS[2:], start=2)]
+    groups += [ranking("oak", "train", ranks=(0, 0, 0)), ranking("elm", "train", ["good", "y" * 400, "bad"])]
+    snapshot = make_snapshot(rankings=groups)
+    ran = run_script("reward", snapshot, {**LEARN, "epochs": 1})
+    assert (ran.summary["left_out_ties"], ran.summary["left_out_long"]) == (1, 1)
+    assert (ran.summary["train_groups"], ran.summary["train_pairs"]) == (8, 7 * 3 + 1)
+    half = run_script("reward", snapshot, {**LEARN, "epochs": 1, "ties": "half"})
+    assert (half.summary["left_out_ties"], half.summary["train_groups"]) == (0, 9)
+    assert half.summary["train_pairs"] == 7 * 3 + 1 + 3
+
+
+def test_budgets(make_snapshot, run_script):
+    ran = run_script("reward", make_snapshot(), {**LEARN, "epochs": 1, "max_train_tokens": 500, "max_eval_groups": 2})
+    assert 0 < ran.summary["train_groups"] < 9
+    assert ran.summary["train_groups"] + ran.summary["left_out_budget"] == 9
+    assert ran.summary["train_tokens"] <= 500
+    assert ran.summary["valid_groups"] == 2
+    assert "Validating on 2 of 3 rankings." in [note["text"] for note in ran.of("note")]
+
+
+def test_without_validation_rankings_it_trains_and_says_so(make_snapshot, run_script):
+    ran = run_script("reward", make_snapshot(rankings=[ranking("oak", "train")]), {**LEARN, "epochs": 1})
+    assert ran.code == 0
+    assert "valid_accuracy" not in ran.summary
+    assert any("there is no accuracy" in note["text"] for note in ran.of("note"))
+
+
+def test_without_training_rankings_it_refuses(make_snapshot, run_script):
+    ran = run_script("reward", make_snapshot([demonstration("oak", "train")], []), LEARN)
+    assert ran.code == 1
+    assert ran.refusal == (
+        "The snapshot has no training ranking with two completions of different rank of at most 200 tokens."
+    )

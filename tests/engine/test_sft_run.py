@@ -1,0 +1,211 @@
+"""SFT through its run directory on the tiny model: what it writes, what it learns, what it refuses."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from exchange import envelope
+from exchange.records import Demonstration
+from exchange.snapshot import read_snapshot
+from tests.engine.conftest import WORDS, demonstration, ended, prepare, ranking, split_of
+from training.engine import sft
+from training.engine.models import encode_completion, encode_prompt
+from training.engine.runtime import execute
+
+LEARN = {"epochs": 6, "batch_size": 3, "learning_rate": 0.02, "max_length": 200}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_it_learns_and_its_checkpoint_is_plain_transformers(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    ran = run_script("sft", snapshot, LEARN)
+    assert ran.code == 0
+    assert ran.result["ok"] is True
+    assert ran.summary["valid_loss_after"] < ran.summary["valid_loss_before"] - 1
+    assert (ran.summary["train_demonstrations"], ran.summary["valid_demonstrations"]) == (9, 3)
+
+    folder = ran.directory / ran.result["checkpoint"]
+    assert {path.name for path in folder.iterdir()} == {
+        "chat_template.jinja", "config.json", "generation_config.json", "manifest.json", "model.safetensors",
+        "plumbline.json", "tokenizer.json", "tokenizer_config.json",
+    }  # fmt: skip
+    manifest = envelope.verify(folder, format="plumbline.checkpoint", digest=ran.result["digest"])
+    assert manifest["meta"]["kind"] == "sft"
+    assert manifest["meta"]["snapshot"] == snapshot.name
+    assert manifest["meta"]["parents"] == {"policy": None, "reward": None, "base_model": "tiny"}
+    assert json.loads((folder / "plumbline.json").read_text())["settings"]["learning_rate"] == 0.02
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    total, count = 0.0, 0
+    for record in read_snapshot(snapshot, Demonstration, split="valid"):
+        prompt, completion = encode_prompt(tokenizer, record.messages), encode_completion(tokenizer, record.completion)
+        labels = torch.tensor([[-100] * len(prompt) + completion])
+        with torch.no_grad():
+            total += model(input_ids=torch.tensor([prompt + completion]), labels=labels).loss.item() * len(completion)
+        count += len(completion)
+    assert ran.summary["valid_tokens"] == count
+    assert ran.summary["valid_loss_after"] == pytest.approx(total / count, abs=2e-5)
+
+
+def test_metrics_lines(make_snapshot, run_script):
+    ran = run_script("sft", make_snapshot(), LEARN)
+    steps = ran.of("metrics")
+    assert [line["step"] for line in steps] == list(range(1, 19))  # 9 demonstrations, 3 a step, 6 epochs
+    assert steps[0]["values"]["lr"] == 0.02
+    assert steps[-1]["values"]["lr"] == pytest.approx(0.002)
+    assert steps[-1]["values"]["loss"] < steps[0]["values"]["loss"]
+    assert [line["step"] for line in ran.of("eval")] == [0, 18]
+    assert [(line["phase"], line["done"], line["total"]) for line in ran.of("progress")][-1] == ("save", 1, 1)
+    assert {line["phase"] for line in ran.of("progress")} == {"load", "eval", "train", "save"}
+    assert all(math.isfinite(value) for line in steps for value in line["values"].values())
+
+
+def test_the_same_run_twice_is_the_same_checkpoint(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    first, second = (run_script("sft", snapshot, LEARN) for _ in range(2))
+    assert first.result["digest"] == second.result["digest"]
+
+
+def test_micro_batches_do_not_change_the_result(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    whole = run_script("sft", snapshot, {**LEARN, "epochs": 1, "micro_tokens": 4000})
+    cut = run_script("sft", snapshot, {**LEARN, "epochs": 1, "micro_tokens": 16})  # also recomputes activations
+    for one, other in zip(whole.of("metrics"), cut.of("metrics"), strict=True):
+        assert one["values"]["loss"] == pytest.approx(other["values"]["loss"], rel=1e-4)
+
+
+def test_bf16_learns_too(make_snapshot, run_script):
+    ran = run_script("sft", make_snapshot(), {**LEARN, "dtype": "bf16"})
+    assert ran.summary["valid_loss_after"] < ran.summary["valid_loss_before"] - 1
+
+
+def test_dropout_is_on_only_while_training(make_snapshot, run_script):
+    ran = run_script("sft", make_snapshot(), {**LEARN, "dropout": 0.2})
+    assert ran.summary["valid_loss_after"] < ran.summary["valid_loss_before"] - 1
+    config = json.loads((ran.directory / "checkpoints/final/config.json").read_text())
+    assert config["attention_dropout"] == 0.0
+
+
+def test_the_budget_leaves_out_and_says_so(make_snapshot, run_script):
+    long = demonstration("oak", "train", "x" * 400)
+    rest = [demonstration(word, split_of(i)) for i, word in enumerate(WORDS) if i]
+    ran = run_script("sft", make_snapshot([long, *rest]), {**LEARN, "epochs": 1, "max_train_tokens": 300})
+    assert ran.summary["left_out_long"] == 1
+    assert ran.summary["train_demonstrations"] + ran.summary["left_out_budget"] == 8
+    assert 0 < ran.summary["left_out_budget"] < 8
+    assert ran.summary["train_tokens"] <= 300
+    assert f"1 over 200 tokens; {ran.summary['left_out_budget']} beyond the token budget" in ran.of("note")[0]["text"]
+
+
+def test_without_validation_demonstrations_there_is_no_loss(make_snapshot, run_script):
+    ran = run_script("sft", make_snapshot([demonstration("oak", "train")]), {**LEARN, "epochs": 1})
+    assert ran.code == 0
+    assert "valid_loss_after" not in ran.summary
+    assert ran.summary["valid_tokens"] == 0
+
+
+def test_no_demonstrations(make_snapshot, run_script):
+    ran = run_script("sft", make_snapshot([], [ranking("oak", "train")]), LEARN)
+    assert ran.code == 1
+    assert ran.refusal == "The snapshot has no training demonstration of at most 200 tokens."
+    assert not (ran.directory / "checkpoints").exists()
+
+
+def test_a_changed_or_missing_snapshot(make_snapshot, run_script):
+    snapshot = make_snapshot()
+    with (snapshot / "demonstrations.jsonl").open("a") as stream:
+        stream.write("\n")
+    ran = run_script("sft", snapshot, LEARN)
+    assert ran.refusal.startswith("The snapshot cannot be used. The file demonstrations.jsonl of")
+    (snapshot / "demonstrations.jsonl").unlink()
+    assert "lacks its file demonstrations.jsonl" in run_script("sft", snapshot, LEARN).refusal
+    shutil.rmtree(snapshot)
+    assert run_script("sft", snapshot, LEARN).refusal.startswith("The snapshot cannot be used.")
+
+
+def test_no_room_for_the_checkpoint_is_told_before_training(make_snapshot, run_script, monkeypatch):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1 << 20))
+    ran = run_script("sft", make_snapshot(), LEARN)
+    assert ran.refusal.startswith("The checkpoint needs 0.03 GiB, but only 0.00 GiB are free in ")
+    assert ran.of("metrics") == []
+
+
+def test_configurations_that_cannot_run(make_snapshot, run_script, tmp_path, models_dir):
+    snapshot = make_snapshot()
+    missing = run_script("sft", snapshot, LEARN, base_model="/no/such/model")
+    assert missing.refusal == "There is no base model in the folder /no/such/model."
+    directory = prepare(tmp_path / "odd", "sft", snapshot, models_dir, {})
+    config = json.loads((directory / "config.json").read_text())
+    for change, sentence in (
+        ({"kind": "ppo"}, "The run directory holds a run of kind 'ppo', not 'sft'."),
+        ({"inputs": {**config["inputs"], "snapshot": None}}, "A run of kind sft needs a snapshot."),
+        ({"settings": {"epochs": -1}}, "epochs must be between 1 and 1,000, not -1."),
+    ):
+        (directory / "config.json").write_text(json.dumps({**config, **change}))
+        assert ended(directory, execute("sft", sft.main, directory)).refusal == sentence
+    (directory / "config.json").write_text("{")
+    assert "not valid JSON" in ended(directory, execute("sft", sft.main, directory)).refusal
+    (directory / "config.json").unlink()
+    assert "There is no config.json" in ended(directory, execute("sft", sft.main, directory)).refusal
+
+
+def test_other_errors_are_for_the_engineer(make_snapshot, tmp_path, models_dir, capfd):
+    directory = prepare(tmp_path / "odd", "sft", make_snapshot(), models_dir, {})
+
+    def broken(run):
+        raise ZeroDivisionError("deep inside")
+
+    ran = ended(directory, execute("sft", broken, directory))
+    assert ran.code == 1
+    assert ran.result["error"]["audience"] == "engineer"
+    assert "deep inside" not in ran.result["error"]["message"]
+    assert "deep inside" in capfd.readouterr().err
+
+
+def test_a_stopped_process_says_so(make_snapshot, tmp_path, models_dir):
+    directory = prepare(tmp_path / "long", "sft", make_snapshot(), models_dir, {**LEARN, "epochs": 1000})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.engine.sft", "--run-dir", str(directory)],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        metrics = directory / "metrics.jsonl"
+        while process.poll() is None and not (metrics.exists() and '"metrics"' in metrics.read_text()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait()
+    finally:
+        process.kill()
+    ran = ended(directory, code)
+    assert ran.code == 1
+    assert ran.refusal == "The run was stopped."
+    assert not (directory / "checkpoints").exists()
+
+
+def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_script):
+    snapshot = make_snapshot()
+    settings = {**LEARN, "epochs": 2, "micro_tokens": 64}
+    alone = run_script("sft", snapshot, settings)
+    directory = prepare(tmp_path / "two", "sft", snapshot, models_dir, settings)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, "-m", "training.engine.sft", "--run-dir", str(directory)],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    both = ended(directory, done.returncode)
+    assert [line["step"] for line in both.of("metrics")] == [1, 2, 3, 4, 5, 6]  # written once, by rank 0
+    for one, other in zip(alone.of("metrics"), both.of("metrics"), strict=True):
+        assert one["values"]["loss"] == pytest.approx(other["values"]["loss"], rel=1e-3)
+    assert both.summary["valid_loss_after"] == pytest.approx(alone.summary["valid_loss_after"], abs=2e-3)
