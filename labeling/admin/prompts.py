@@ -22,6 +22,7 @@ class LabelInline(TabularInline):  # type: ignore[misc]  # unfold has no types
     extra = 0
     can_delete = False
     show_change_link = True
+    readonly_fields = ["created_at"]
 
     def has_view_permission(self, request: HttpRequest, obj: Prompt | None = None) -> bool:
         """Whoever may see the prompt."""
