@@ -31,10 +31,10 @@ class Snapshot(models.Model):
     class Meta:
         ordering = ["-created_at"]
 
+    def __str__(self) -> str:
+        return f"Snapshot {self.digest[:12] or self.pk}"
+
     @property
     def totals(self) -> dict[str, int]:
         """Records of each kind over all splits; empty until it is done."""
         return {kind: sum(by_split.values()) for kind, by_split in self.counts.items()}
-
-    def __str__(self) -> str:
-        return f"Snapshot {self.digest[:12] or self.pk}"
