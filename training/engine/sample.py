@@ -50,7 +50,7 @@ def main(run: Run) -> Result:
     seconds = time.monotonic() - began
 
     run.report.progress("save", 0, 1)
-    written = write(run, batch) if run.rank == 0 else None
+    digest = write(run, batch) if run.rank == 0 else None
     run.report.progress("save", 1, 1)
     tokens = sum(completion.tokens for completion in batch)
     summary = {
@@ -63,7 +63,7 @@ def main(run: Run) -> Result:
         "left_out_long": left_out_long,
         "left_out_budget": left_out_budget,
     }
-    return Result(summary, completions=written, digest=written.rpartition("/")[2])
+    return Result(summary, completions=digest and f"completions/{digest}", digest=digest)
 
 
 def choose_prompts(run: Run, folder: Path) -> tuple[list[str], int, int]:
@@ -121,7 +121,7 @@ def answers_of(run: Run, policy: Mapping[str, Any], prompts: Sequence[str], done
 
 
 def write(run: Run, batch: Sequence[Completion]) -> str:
-    """Seal the batch below the run's completions/; its path relative to the run."""
+    """Seal the batch below the run's completions/; its digest."""
     meta = {
         "project": run.identity.get("project", ""),
         "snapshot": run.inputs.get("snapshot_digest"),
@@ -134,7 +134,7 @@ def write(run: Run, batch: Sequence[Completion]) -> str:
         digest, _ = completions.write_batch(run.directory / "completions", batch, meta=meta)
     except OSError as error:
         raise RunError(f"The completions could not be written: {error.strerror or error}.") from error
-    return f"completions/{digest}"
+    return digest
 
 
 def _questions(run: Run, folder: Path, tokenizer: Any) -> data.Selection[Question]:

@@ -1,0 +1,148 @@
+"""SFT, reward model, PPO and samples one after the other through their run directories, on the tiny model."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from exchange import envelope
+from exchange.records import Demonstration, Prompt, RankedCompletion, RankingGroup
+from exchange.snapshot import write_snapshot
+from tests.engine.conftest import WORDS, ended, prepare, prompt_of, split_of
+from training.engine import ppo, reward, sample, sft
+from training.engine.runtime import execute
+from training.engine.sampling import sample as draw
+
+MAINS = {"sft": sft.main, "reward": reward.main, "ppo": ppo.main, "sample": sample.main}
+PPO = {
+    "episodes": 256, "rollout_batch": 32, "minibatch": 16, "response_length": 6, "max_prompt_length": 60,
+    "learning_rate": 3e-3, "value_learning_rate": 3e-3, "warmup_iterations": 1, "eval_prompts": 3,
+}  # fmt: skip
+
+
+class Chain:
+    """Runs in one folder, later ones with the checkpoints of earlier ones."""
+
+    def __init__(self, folder) -> None:
+        self.folder, self.count = folder, 0
+        named = [(word, split_of(index)) for index, word in enumerate(WORDS)]
+        self.snapshot = write_snapshot(
+            folder / "snapshots", project="trees", meta={},
+            prompts=[Prompt(f"p-{word}", prompt_of(word), split) for word, split in named],
+            demonstrations=[Demonstration(f"d-{word}", f"p-{word}", prompt_of(word), "aab", split, "ann")
+                            for word, split in named],
+            rankings=[self.ranking(word, split) for word, split in named],
+        )[1]  # fmt: skip
+
+    def ranking(self, word, split):
+        """The more often an answer says a, the better it is."""
+        texts = ("aaaa", "aabb", "abcd", "dcbx")
+        completions = tuple(RankedCompletion(f"{word}-{n}", text) for n, text in enumerate(texts))
+        return RankingGroup(f"r-{word}", f"p-{word}", prompt_of(word), completions, (0, 1, 2, 3), split, "ann")
+
+    def run(self, kind, settings=None, **inputs):
+        self.count += 1
+        directory = self.folder / "runs" / str(self.count)
+        snapshot = inputs.pop("snapshot", self.snapshot)
+        prepare(directory, kind, snapshot, self.folder / "models", settings or {}, **inputs)
+        return ended(directory, execute(kind, MAINS[kind], directory))
+
+    @staticmethod
+    def checkpoint(ran, name):
+        return {"name": name, "path": str(ran.directory / ran.result["checkpoint"]), "digest": ran.result["digest"]}
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    torch.set_num_threads(1)
+    chain = Chain(tmp_path_factory.mktemp("chain"))
+    tuned = chain.run("sft", {"epochs": 30, "batch_size": 9, "learning_rate": 0.01})
+    chain.sft = chain.checkpoint(tuned, "SFT 1")
+    learned = chain.run("reward", {"epochs": 12, "batch_prompts": 3, "learning_rate": 0.01}, policy=chain.sft)
+    assert learned.summary["valid_accuracy"] > 0.9
+    chain.reward = chain.checkpoint(learned, "RM 2")
+    chain.trained = chain.run("ppo", PPO, policy=chain.sft, reward=chain.reward)
+    assert chain.trained.code == 0, chain.trained.result
+    chain.ppo = chain.checkpoint(chain.trained, "PPO 3")
+    return chain
+
+
+def test_the_held_out_reward_rises_and_the_kl_starts_at_zero(chain):
+    summary = chain.trained.summary
+    assert summary["reward_end"] > summary["reward_start"] + 0.5
+    assert abs(summary["kl_start"]) < 1e-4 < summary["kl_end"]
+    assert summary["reward_rule"].startswith("same 3 held-out prompts")
+    assert (summary["episodes"], summary["iterations"], summary["train_prompts"]) == (256, 8, 9)
+    assert summary["skipped_steps"] == 0
+    assert 0 <= summary["eos_rate_start"] <= 1
+    assert 1 <= summary["mean_length_end"] <= 6
+
+
+def test_each_iteration_is_reported_with_an_answer(chain):
+    metrics = chain.trained.of("metrics")
+    assert [line["step"] for line in metrics] == list(range(1, 9))
+    for name in ("reward", "kl", "entropy", "ratio_mean", "clip_fraction", "value_loss", "eos_rate", "mean_length",
+                 "episodes_per_second", "seconds_sample", "seconds_score", "seconds_update"):  # fmt: skip
+        assert all(isinstance(line["values"][name], int | float) for line in metrics), name
+    assert all(line["values"]["first_ratio_off"] < 1e-5 for line in metrics)
+    assert all(line["values"]["first_clipped"] == 0 for line in metrics)
+    samples = chain.trained.of("sample")
+    assert [line["step"] for line in samples] == list(range(1, 9))
+    assert all(line["values"]["prompt"].startswith("Praise the ") for line in samples)
+    assert [line["step"] for line in chain.trained.of("eval")] == [0, 8]
+
+
+def test_progress_names_its_phases_in_order_and_ends_full(chain):
+    lines = chain.trained.of("progress")
+    phases = [line["phase"] for line in lines]
+    assert list(dict.fromkeys(phases)) == ["load", "eval", "train", "save"]
+    last = [line for line in lines if line["phase"] == "train"][-1]
+    assert (last["done"], last["total"]) == (256, 256)
+
+
+def test_the_checkpoint_is_a_plain_causal_model_with_its_lineage(chain):
+    folder = chain.ppo["path"]
+    meta = envelope.verify(chain.folder / folder, format="plumbline.checkpoint", digest=chain.ppo["digest"])["meta"]
+    assert meta["parents"] == {"policy": chain.sft["digest"], "reward": chain.reward["digest"], "base_model": "tiny"}
+    assert (meta["kind"], meta["snapshot"]) == ("ppo", chain.snapshot.name)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    before = AutoModelForCausalLM.from_pretrained(chain.sft["path"])
+    assert model.dtype == torch.float32
+    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True))
+    prompt = tokenizer.encode("Praise the oak.")
+    plain = model.generate(torch.tensor([prompt]), max_new_tokens=6, do_sample=False)[0, len(prompt) :].tolist()
+    [ours] = draw(model.eval(), [prompt], seeds=[0], eos_id=tokenizer.eos_token_id,
+                  pad_id=tokenizer.pad_token_id, max_new_tokens=6, temperature=0)  # fmt: skip
+    assert list(ours.tokens) == plain
+
+
+def test_without_held_out_prompts_the_training_prompts_give_start_and_end(chain):
+    short = {**PPO, "episodes": 80, "eval_prompts": 0}
+    ran = chain.run("ppo", short, policy=chain.sft, reward=chain.reward)
+    rewards = [line["values"]["reward"] for line in ran.of("metrics")]
+    assert len(rewards) == 2
+    assert ran.of("eval") == []
+    assert [ran.summary["reward_start"], ran.summary["reward_end"]] == pytest.approx(rewards, abs=1e-5)
+    assert ran.summary["reward_rule"] == "mean of the first and of the last 1 of 2 iterations on training prompts"
+    assert any("last 16 episodes" in line["text"] for line in ran.of("note"))
+
+
+def test_what_cannot_be_trained_is_refused_in_one_sentence(chain):
+    def refusal(settings=None, **inputs):
+        ran = chain.run("ppo", {**PPO, **(settings or {})}, **{"policy": chain.sft, "reward": chain.reward, **inputs})
+        assert ran.code == 1
+        assert not (ran.directory / "checkpoints").exists()
+        return ran.refusal
+
+    assert refusal(reward=chain.sft) == "SFT 1 is not a reward model."
+    assert refusal({"max_prompt_length": 10}) == "The snapshot has no training prompts of at most 10 tokens."
+    other = chain.folder / "other"
+    shutil.copytree(chain.reward["path"], other)
+    tokenizer = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    words = tokenizer["model"]["vocab"]
+    words["a"], words["b"] = words["b"], words["a"]
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    envelope.seal(other, format="plumbline.checkpoint", version=1, meta={})
+    assert "different tokenizers" in refusal(reward={"name": "RM 9", "path": str(other), "digest": None})

@@ -1,0 +1,106 @@
+"""Sampling several models on the same held-out prompts, through the run directory."""
+
+import pytest
+
+from exchange import completions, envelope
+from exchange.records import Prompt
+from exchange.snapshot import write_snapshot
+from tests.engine.conftest import demonstration, ended, prepare, prompt_of
+from training.engine import sample, sft
+from training.engine.runtime import execute
+
+BASE = {"name": "base", "path": None, "digest": None}
+SAMPLE = {"response_length": 5, "max_prompts": 0, "temperature": 1.0, "top_p": 1.0}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("samples")
+
+
+@pytest.fixture(scope="module")
+def snapshot(place):
+    splits = ["train", "train", "valid", "valid", "test"]
+    prompts = [Prompt(f"p{n}", prompt_of("x" * n), split) for n, split in enumerate(splits)]
+    return write_snapshot(
+        place / "snapshots", project="trees", prompts=prompts, rankings=[], meta={},
+        demonstrations=[demonstration("elm", "train")],
+    )[1]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(place, snapshot):
+    count = iter(range(1000))
+
+    def run(settings=None, kind="sample", **inputs):
+        directory = place / "runs" / str(next(count))
+        chosen = {**(SAMPLE if kind == "sample" else {}), **(settings or {})}
+        prepare(directory, kind, snapshot, place / "models", chosen, **inputs)
+        return ended(directory, execute(kind, {"sample": sample.main, "sft": sft.main}[kind], directory))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def tuned(run):
+    ran = run({"epochs": 2, "learning_rate": 0.01}, kind="sft")
+    return {"name": "SFT 1", "path": str(ran.directory / ran.result["checkpoint"]), "digest": ran.result["digest"]}
+
+
+def batch_of(ran):
+    assert ran.code == 0, ran.result
+    return list(completions.read_batch(ran.directory / ran.result["completions"]))
+
+
+def test_every_model_answers_the_same_held_out_prompts(run, snapshot, tuned):
+    ran = run({"samples_per_prompt": 2}, policies=[BASE, tuned])
+    batch = batch_of(ran)
+    assert sorted((c.prompt_id, c.model) for c in batch) == sorted(
+        (prompt, model) for prompt in ("p2", "p3", "p4") for model in ("base", "SFT 1") for _ in range(2)
+    )
+    assert len({c.id for c in batch}) == 12
+    assert {c.model: c.checkpoint for c in batch} == {"base": "", "SFT 1": tuned["digest"]}
+    assert all(1 <= c.tokens <= 5 and (c.finish == "eos" or c.tokens == 5) for c in batch)
+    assert (ran.summary["prompts"], ran.summary["completions"]) == (3, 12)
+    assert ran.summary["tokens"] == sum(c.tokens for c in batch)
+    assert ran.summary["tokens_per_second"] > 0
+    assert ran.result["completions"] == f"completions/{ran.result['digest']}"
+    folder = ran.directory / ran.result["completions"]
+    meta = envelope.verify(folder, format=completions.FORMAT, digest=ran.result["digest"])["meta"]
+    assert meta == {
+        "project": "trees", "snapshot": snapshot.name, "run": "7", "run_name": "Run 7", "purpose": "ranking",
+        "models": {"base": None, "SFT 1": tuned["digest"]}, "count": 12,
+    }  # fmt: skip
+    assert {line["values"]["model"] for line in ran.of("sample")} == {"base", "SFT 1"}
+    progress = [line for line in ran.of("progress") if line["phase"] == "sample"]
+    assert (progress[0]["done"], progress[-1]["done"], progress[-1]["total"]) == (0, 12, 12)
+
+
+def test_an_answer_depends_on_seed_and_prompt_not_on_the_batch(run, tuned):
+    def texts(settings, policies):
+        return {(c.prompt_id, c.model): c.text for c in batch_of(run(settings, policies=policies))}
+
+    whole = texts({}, [BASE, tuned])
+    assert texts({"batch_rows": 1}, [tuned, BASE]) == whole
+    few = texts({"max_prompts": 2}, [BASE])
+    assert len(few) == 2
+    assert few.items() <= whole.items()
+    assert texts({"seed": 2}, [BASE, tuned]) != whole
+
+
+def test_the_split_and_the_limits_are_kept_and_what_they_leave_out_is_said(run):
+    assert {c.prompt_id for c in batch_of(run({"prompts_split": "train"}, policies=[BASE]))} == {"p0", "p1"}
+    assert {c.prompt_id for c in batch_of(run({"prompts_split": "test"}, policies=[BASE]))} == {"p4"}
+    # A byte is a token: <start> user\n … <end> \n <start> assistant\n are 19, "Praise the xx." is 14, so p4 has 35.
+    ran = run({"max_prompt_length": 34, "max_prompts": 1}, policies=[BASE])
+    assert (ran.summary["left_out_long"], ran.summary["left_out_budget"], ran.summary["prompts"]) == (1, 1, 1)
+    assert ran.of("note")[0]["text"].startswith("1 heldout prompts; left out: 1 over")
+
+
+def test_refusals(run, tuned):
+    assert run(policies=[BASE, BASE]).refusal == "Two of the models to sample from have the same name."
+    ran = run({"max_prompt_length": 3}, policies=[BASE])
+    assert ran.refusal == "The snapshot has no heldout prompts of at most 3 tokens."
+    missing = {**tuned, "path": tuned["path"] + "-gone"}
+    assert run(policies=[missing]).refusal.startswith("The checkpoint of SFT 1 is missing")
+    assert not (ran.directory / "completions").exists()
