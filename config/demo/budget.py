@@ -6,31 +6,40 @@ import json
 from pathlib import Path
 from typing import Any
 
-# What differs from the `cpu` preset, so that the whole loop ends in time on two cores. "ask" is the sample run whose
-# answers simulated labelers rank when the data has no rankings.
-SHORT: dict[str, dict[str, Any]] = {
-    "sft": {"max_train_tokens": 40_000, "max_eval_tokens": 8_000},
-    "reward": {"max_train_tokens": 50_000, "max_eval_groups": 40, "max_bias_tokens": 4_000},
-    "ppo": {"episodes": 192, "eval_prompts": 16},
-    "sample": {"prompts_split": "heldout", "max_prompts": 12},
-    "ask": {
-        "samples_per_prompt": 4,
-        "response_length": 48,
-        "max_prompt_length": 192,
-        "temperature": 1.0,
-        "top_p": 1.0,
+_ASK = {"samples_per_prompt": 4, "response_length": 48, "max_prompt_length": 192, "temperature": 1.0, "top_p": 1.0}
+
+# What each stage changes in the `cpu` preset. "ask" is the sample run whose answers simulated labelers rank when the
+# data has no rankings; ASKED says how many prompts they are asked about, by split.
+BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
+    # The whole loop on two cores in less than twenty minutes.
+    "short": {
+        "sft": {"max_train_tokens": 40_000, "max_eval_tokens": 8_000},
+        "reward": {"max_train_tokens": 50_000, "max_eval_groups": 40, "max_bias_tokens": 4_000},
+        "ppo": {"episodes": 192, "eval_prompts": 16},
+        "sample": {"prompts_split": "heldout", "max_prompts": 12},
+        "ask": _ASK,
+    },
+    # All data, no stage cut short.
+    "full": {
+        "sft": {"max_train_tokens": 0, "max_eval_tokens": 0},
+        "reward": {"max_train_tokens": 0, "max_eval_groups": 0, "max_bias_tokens": 0},
+        "ppo": {"episodes": 1024, "eval_prompts": 64},
+        "sample": {"prompts_split": "heldout", "max_prompts": 0},
+        "ask": _ASK,
+    },
+    # Does every part run? Says nothing about learning.
+    "smoke": {
+        "sft": {"max_train_tokens": 2_000, "max_eval_tokens": 1_000},
+        "reward": {"max_train_tokens": 4_000, "max_eval_groups": 4, "max_bias_tokens": 1_000},
+        "ppo": {"episodes": 8, "rollout_batch": 4, "minibatch": 4, "response_length": 8, "eval_prompts": 2},
+        "sample": {"prompts_split": "heldout", "max_prompts": 3, "response_length": 16},
+        "ask": {**_ASK, "samples_per_prompt": 3, "response_length": 16},
     },
 }
-# Most prompts that the simulated labelers are asked about, by split.
-ASKED = {"train": 56, "valid": 24}
-
-# DEMO_BUDGET=full: everything there is, and no stage cut short.
-FULL: dict[str, dict[str, Any]] = {
-    "sft": {"max_train_tokens": 0, "max_eval_tokens": 0},
-    "reward": {"max_train_tokens": 0, "max_eval_groups": 0, "max_bias_tokens": 0},
-    "ppo": {"episodes": 1024, "eval_prompts": 64},
-    "sample": {"prompts_split": "heldout", "max_prompts": 0},
-    "ask": SHORT["ask"],
+ASKED = {
+    "short": {"train": 56, "valid": 24},
+    "full": {"train": 56, "valid": 24},
+    "smoke": {"train": 4, "valid": 3},
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from config.demo.budget import ASKED, FULL, SHORT, UnknownData, format_of
+from config.demo.budget import ASKED, BUDGETS, UnknownData, format_of
 from config.demo.client import ApiError, Client
 from config.demo.labelers import simulated_labelers_join, simulated_labelers_rank
 from config.demo.progress import Bar, Progress, StageFailed
@@ -29,11 +29,11 @@ class Plan:
     instructions: Path
     runs: Path
     logs: Path
-    full: bool = False
+    budget: str = "short"
 
     def settings(self, stage: str) -> dict[str, Any]:
         """What a stage changes in the `cpu` preset."""
-        return (FULL if self.full else SHORT)[stage]
+        return BUDGETS[self.budget][stage]
 
 
 @dataclass
@@ -143,7 +143,7 @@ def _ask(client: Client, plan: Plan, outcome: Outcome, progress: Progress) -> No
     project = outcome.project
     with _stage(progress, plan, "Answers to rank") as bar:
         client.put(f"projects/{project}/setup/", {"overlap": _OVERLAP})
-        for split, most in ASKED.items():
+        for split, most in ASKED[plan.budget].items():
             asked = {
                 "project": project,
                 "kind": "sample",

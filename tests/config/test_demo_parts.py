@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from config.demo.budget import FULL, SHORT, UnknownData, format_of
+from config.demo.budget import ASKED, BUDGETS, UnknownData, format_of
 from config.demo.progress import Bar, Progress, StageFailed, duration
 from config.demo.report import table
 from config.demo.stages import Outcome
@@ -45,10 +45,11 @@ def test_a_file_that_is_not_there(tmp_path):
         format_of(tmp_path / "none.jsonl")
 
 
-@pytest.mark.parametrize("budgets", [SHORT, FULL])
+@pytest.mark.parametrize("name", sorted(BUDGETS))
 @pytest.mark.parametrize("stage", ["sft", "reward", "ppo", "sample", "ask"])
-def test_every_budget_is_one_that_the_engine_accepts(budgets, stage):
-    settings_for("sample" if stage == "ask" else stage, "cpu", budgets[stage])
+def test_every_budget_is_one_that_the_engine_accepts(name, stage):
+    settings_for("sample" if stage == "ask" else stage, "cpu", BUDGETS[name][stage])
+    assert set(ASKED[name]) == {"train", "valid"}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 
+from config.demo.budget import BUDGETS
 from config.demo.client import Client
 from config.demo.progress import Progress, StageFailed
 from config.demo.report import table
@@ -32,19 +33,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("data", nargs="?", type=Path, default=settings.BASE_DIR / "sample" / "prompts.jsonl")
         parser.add_argument("--exit", action="store_true", default=_said_yes("DEMO_EXIT"), help="Stop at the end.")
-        parser.add_argument("--full", action="store_true", default=os.environ.get("DEMO_BUDGET") == "full")
+        parser.add_argument("--budget", default=os.environ.get("DEMO_BUDGET") or "short", help=", ".join(BUDGETS))
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         data = options["data"].expanduser().resolve()
         if not data.is_file():
             raise CommandError(f"There is no file {data}.")
+        if options["budget"] not in BUDGETS:
+            raise CommandError(f"There is no budget {options['budget']!r}; there are {', '.join(BUDGETS)}.")
         plan = Plan(
             data=data,
             instructions=settings.BASE_DIR / "sample" / "instructions.md",
             runs=settings.RUNS_DIR,
             logs=settings.VAR / "log",
-            full=options["full"],
+            budget=options["budget"],
         )
         try:
             with Lock(settings.VAR / "demo.lock", str(os.getpid())), _platform() as (site, own):
@@ -64,7 +67,7 @@ class Command(BaseCommand):
         )
         if token.returncode != 0:
             raise CommandError(f"No token could be made: {token.stderr.strip()}")
-        self.stdout.write(f"Demo with {plan.data.name}, {'no' if plan.full else 'short'} budgets.")
+        self.stdout.write(f"Demo with {plan.data.name}, budget {plan.budget}.")
         try:
             outcome = main_job(Client(site, token.stdout.strip()), plan, Progress())
         except StageFailed as failure:

@@ -1,0 +1,290 @@
+"""Every address of the platform as every kind of person: no server error, and the status that one table names.
+
+An address that is not in the table fails the first test, so nobody adds one without saying who may use it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.contrib import admin
+from django.db import transaction
+from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
+
+from exchange.envelope import seal
+from exchange.records import Message
+from exchange.records import Prompt as PromptRecord
+from exchange.snapshot import write_snapshot
+from exchange.store import Store
+from labeling.models import (
+    Assignment,
+    Completion,
+    CompletionBatch,
+    Demonstration,
+    Import,
+    Instructions,
+    ProjectSetup,
+    Prompt,
+    Ranking,
+    Snapshot,
+    Task,
+    TaskCompletion,
+)
+from people.models import Membership, Project, Role, User
+from training.models import Checkpoint, PublishedSnapshot, Run
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("anonymous", "stranger", "labeler", "reviewer", "manager", "engineer", "superuser")
+# Status by person, in the order of PEOPLE. A stranger is signed in and belongs to another project.
+# The labeler owns the assignment; nobody else may see it, not even a superuser.
+TABLE = {
+    # name                  method and statuses
+    "home": "GET 302 200 200 200 200 200 200",
+    "login": "GET 200 302 302 302 302 302 302",
+    "logout": "POST 302 302 302 302 302 302 302",
+    "api-schema": "GET 200 200 200 200 200 200 200",
+    "api-docs": "GET 200 200 200 200 200 200 200",
+    "api-token": "POST 401 401 401 401 401 401 401",
+    "api-me": "GET 401 200 200 200 200 200 200",
+    "api-projects": "GET 401 200 200 200 200 200 200",
+    "api-project": "GET 401 404 200 200 200 200 200",
+    "api-members": "GET 401 404 403 403 200 403 200",
+    # data
+    "data-home": "GET 302 200 200 200 302 200 200",
+    "data-project": "GET 302 404 403 403 200 403 200",
+    "data-live": "GET 302 404 403 403 200 403 200",
+    "data-upload": "POST 302 404 403 403 302 403 302",
+    "data-freeze": "POST 302 404 403 403 302 403 302",
+    "api-setup": "GET 401 404 200 200 200 200 200",
+    "api-instructions": "GET 401 404 200 200 200 200 200",
+    "api-overview": "GET 401 404 403 200 200 200 200",
+    "api-prompts": "GET 401 404 403 200 200 200 200",
+    "api-prompt": "GET 401 404 403 200 200 200 200",
+    "api-imports": "GET 401 404 403 403 200 403 200",
+    "api-import": "GET 401 404 403 403 200 403 200",
+    "api-snapshots": "GET 401 404 403 200 200 200 200",
+    "api-snapshot": "GET 401 404 403 200 200 200 200",
+    "api-completion-batches": "GET 401 404 403 200 200 200 200",
+    # labeling
+    "label-home": "GET 302 200 200 200 200 200 200",
+    "label-assignment": "GET 302 404 200 404 404 404 404",
+    "label-skip": "POST 302 404 302 404 404 404 404",
+    "label-resume": "POST 302 404 302 404 404 404 404",
+    "label-next": "POST 302 404 302 302 302 403 302",
+    "label-instructions": "GET 302 404 200 200 200 403 200",
+    "api-assignments-next": "POST 401 404 201 201 201 403 201",
+    "api-assignment": "GET 401 404 200 404 404 404 404",
+    "api-assignment-draft": "PUT 401 404 200 404 404 404 404",
+    "api-assignment-heartbeat": "POST 401 404 200 404 404 404 404",
+    "api-assignment-resume": "POST 401 404 200 404 404 404 404",
+    "api-assignment-skip": "POST 401 404 400 404 404 404 404",
+    "api-assignment-submit": "POST 401 404 400 404 404 404 404",
+    # training
+    "run-list": "GET 302 200 403 200 200 200 200",
+    "run-new": "GET 302 200 403 403 200 200 200",
+    "run-detail": "GET 302 404 403 200 200 200 200",
+    "run-live": "GET 302 404 403 200 200 200 200",
+    "run-stop": "POST 302 404 403 403 302 302 302",
+    "run-log": "GET 302 404 403 200 200 200 200",
+    "model-list": "GET 302 200 403 200 200 200 200",
+    "model-detail": "GET 302 404 403 200 200 200 200",
+    "model-file": "GET 302 404 403 200 200 200 200",
+    "snapshot-detail": "GET 302 404 403 200 200 200 200",
+    "snapshot-file": "GET 302 404 403 200 200 200 200",
+    "api-runs": "GET 401 200 403 200 200 200 200",
+    "api-run": "GET 401 404 403 200 200 200 200",
+    "api-run-cancel": "POST 401 404 403 403 200 200 200",
+    "api-run-metrics": "GET 401 404 403 200 200 200 200",
+    "api-checkpoints": "GET 401 200 403 200 200 200 200",
+    "api-checkpoint": "GET 401 404 403 200 200 200 200",
+    "api-training-snapshots": "GET 401 200 403 200 200 200 200",
+    "api-run-settings": "GET 401 200 403 200 200 200 200",
+}
+
+
+def named(patterns):
+    """The names of all addresses outside the admin."""
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern.name
+        elif pattern.app_name != "admin":
+            yield from named(pattern.url_patterns)
+
+
+@pytest.fixture
+def world(settings, tmp_path):
+    """One of everything in one project, and a person of every role in it."""
+    settings.ARTIFACTS_URL = str(tmp_path / "artifacts")
+    settings.RUNS_DIR = tmp_path / "runs"
+    project = Project.objects.create(slug="alpha", name="Alpha")
+    people = {"anonymous": None, "superuser": User.objects.create_superuser("root")}
+    for role in Role:
+        people[role.value] = User.objects.create_user(role.value)
+        Membership.objects.create(user=people[role.value], project=project, role=role)
+    people["stranger"] = User.objects.create_user("stranger")
+    Membership.objects.create(
+        user=people["stranger"], project=Project.objects.create(slug="other", name="Other"), role=Role.ENGINEER
+    )
+    return SimpleNamespace(
+        project=project, people=people, **labeled(project, people["labeler"]), **trained(project, tmp_path)
+    )
+
+
+def labeled(project, labeler):
+    ProjectSetup.objects.create(project=project)
+    Instructions.objects.create(project=project, version=1, text="Be kind.")
+    prompt = Prompt.objects.create(
+        project=project, external_id="1", messages=[{"role": "user", "content": "Why?"}], author="a", split="train"
+    )
+    batch = CompletionBatch.objects.create(digest="b" * 64, project=project, manifest={})
+    completions = [
+        Completion.objects.create(prompt=prompt, external_id=str(n), text=f"Answer {n}", model="base", batch=batch)
+        for n in range(2)
+    ]
+    ids = [str(completion.pk) for completion in completions]
+    tasks = [Task.objects.create(project=project, prompt=prompt, kind="ranking", batch=batch) for _ in range(2)]
+    for task in tasks:
+        for position, completion in enumerate(completions):
+            TaskCompletion.objects.create(task=task, completion=completion, position=position)
+    Task.objects.filter(pk=tasks[0].pk).update(open_slots=0)
+    Task.objects.filter(pk=tasks[1].pk).update(overlap=5, open_slots=5)
+    assignment = Assignment.objects.create(
+        task=tasks[0], labeler=labeler, lease_expires_at=timezone.now() + timedelta(hours=1), shown_order=ids
+    )
+    Demonstration.objects.create(prompt=prompt, text="Because.", provenance="imported", external_id="d")
+    Ranking.objects.create(prompt=prompt, groups=[[ids[0]], [ids[1]]], provenance="imported", external_id="r")
+    return {
+        "prompt": prompt,
+        "assignment": assignment,
+        "import_": Import.objects.create(project=project, format="prompts", file_name="a.jsonl", state="done"),
+        "snapshot": Snapshot.objects.create(project=project, state="done", digest="c" * 64),
+    }
+
+
+def trained(project, folder):
+    store = Store(str(folder / "artifacts"), cache=folder / "cache")
+    record = PromptRecord("1", (Message("user", "Why?"),), "train")
+    _, directory = write_snapshot(
+        folder / "made", project=project.slug, prompts=[record], demonstrations=[], rankings=[], meta={}
+    )
+    published = PublishedSnapshot.objects.create(
+        digest=store.put("snapshots", directory), project=project, manifest=store.manifest("snapshots", directory.name)
+    )
+    model = folder / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    seal(model, format="plumbline.checkpoint", version=1, meta={"kind": "sft", "name": "SFT 1", "summary": {}})
+    digest = store.put("checkpoints", model)
+
+    def run(**fields):
+        return Run.objects.create(project=project, kind="sft", snapshot=published, preset="cpu", **fields)
+
+    now = timezone.now()
+    done = run(name="SFT 1", state="succeeded", started_at=now, finished_at=now)
+    checkpoint = Checkpoint.objects.create(
+        digest=digest, project=project, name="SFT 1", kind="policy", run=done,
+        manifest=store.manifest("checkpoints", digest),
+    )  # fmt: skip
+    queued = run(name="SFT 2", state="queued")
+    (folder / "runs" / str(queued.pk)).mkdir(parents=True)
+    (folder / "runs" / str(queued.pk) / "log.txt").write_text("a line\n")
+    return {"published": published, "checkpoint": checkpoint, "run": queued}
+
+
+def address(name, world):
+    """The address of that name about the world's objects."""
+    if name in ("model-file", "snapshot-file"):
+        row, file = (world.checkpoint, "config.json") if name == "model-file" else (world.published, "prompts.jsonl")
+        return reverse(name, kwargs={"digest": row.digest, "name": file})
+    about = {
+        "prompt": {"pk": world.prompt.pk},
+        "import": {"pk": world.import_.pk},
+        "snapshot": {"pk": world.snapshot.pk},
+        "assignment": {"pk": world.assignment.pk},
+        "label-skip": {"pk": world.assignment.pk},
+        "label-resume": {"pk": world.assignment.pk},
+        "run": {"run_id": world.run.pk},
+        "checkpoint": {"digest": world.checkpoint.digest},
+        "model-detail": {"digest": world.checkpoint.digest},
+        "snapshot-detail": {"digest": world.published.digest},
+        "settings": {"kind": "sft"},
+        "project": {"slug": world.project.slug},
+    }
+    pattern = next(p for p in everything() if p.name == name)
+    wanted = set(pattern.pattern.converters)
+    found = [kwargs for kwargs in about.values() if set(kwargs) == wanted]
+    if len(found) > 1:
+        found = [kwargs for key, kwargs in about.items() if set(kwargs) == wanted and key in name]
+    return reverse(name, kwargs=found[0] if wanted else {})
+
+
+def everything(patterns=None):
+    for pattern in patterns or get_resolver().url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern
+        elif pattern.app_name != "admin":
+            yield from everything(pattern.url_patterns)
+
+
+def test_the_table_names_every_address():
+    assert sorted(named(get_resolver().url_patterns)) == sorted(TABLE)
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_every_person_gets_what_the_table_says(client, world, name):
+    method, *expected = TABLE[name].split()
+    url = address(name, world)
+    found = []
+    for person in PEOPLE:
+        user = world.people[person]
+        body = {"content_type": "application/json", "data": "{}"} if url.startswith("/api/") else {}
+        with transaction.atomic():
+            client.logout() if user is None else client.force_login(user)
+            found.append(str(client.generic(method, url, **body).status_code))
+            transaction.set_rollback(True)  # each person finds the world as it was made
+    assert dict(zip(PEOPLE, found, strict=True)) == dict(zip(PEOPLE, expected, strict=True)), f"{method} {url}"
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_what_does_not_exist_is_not_found(client, world, name):
+    pattern = next(p for p in everything() if p.name == name)
+    unknown = {
+        "slug": "none", "pk": 10**6, "run_id": 10**6, "digest": "0" * 64, "name": "none", "kind": "none",
+    }  # fmt: skip
+    kwargs = {key: unknown[key] for key in pattern.pattern.converters}
+    if not kwargs:
+        return
+    if "uuid" in str(pattern.pattern):
+        kwargs["pk"] = uuid.UUID(int=0)
+    client.force_login(world.people["superuser"])
+    method = TABLE[name].split()[0]
+    url = reverse(name, kwargs=kwargs)
+    answer = client.generic(method, url, "{}", content_type="application/json")
+    # A kind of run is a word of the request, not an object.
+    assert answer.status_code == (400 if name == "api-run-settings" else 404), f"{method} {url}"
+
+
+ADMIN = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+@pytest.mark.parametrize("model", ADMIN, ids=lambda model: model._meta.label)
+def test_the_admin_of_every_table(client, world, model):
+    row = model._default_manager.first()
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    pages = [reverse(f"{name}_changelist"), reverse(f"{name}_add")]
+    pages += [reverse(f"{name}_{page}", args=[row.pk]) for page in ("change", "history", "delete")] if row else []
+    for page in pages:
+        client.force_login(world.people["superuser"])
+        assert client.get(page).status_code in (200, 302, 403), page
+        for person in ("labeler", "manager", "engineer", "stranger"):
+            client.force_login(world.people[person])  # none of them is staff
+            answer = client.get(page)
+            assert answer.status_code == 302, (person, page)
+            assert answer.headers["Location"].startswith("/admin/login/"), (person, page)
+    client.force_login(world.people["superuser"])
+    assert client.get(pages[0]).status_code == 200, pages[0]
