@@ -98,7 +98,9 @@ def _prompt(value: object) -> tuple[ParsedPrompt, ...]:
     if given == ["messages"]:
         messages = messages_from(value["messages"])
     else:
-        messages = (Message("user", field_text(value, given[0])),)
+        if not isinstance(value[given[0]], str):
+            raise LineError(f"{given[0]!r} must be text, not {_json_name(value[given[0]])}")
+        messages = (Message("user", value[given[0]]),)
     name = field_text(value, "id") or content_id(messages)
     demonstration = field_text(value, "demonstration")
     prompt = ParsedPrompt(
@@ -130,5 +132,5 @@ def _rankings(value: dict[str, object]) -> tuple[ParsedRanking, ...]:
 
 
 def _json_name(value: object) -> str:
-    names = {list: "a list", int: "a number", float: "a number", bool: "true or false"}
+    names = {list: "a list", dict: "an object", int: "a number", float: "a number", bool: "true or false"}
     return names.get(type(value), "null")

@@ -94,7 +94,7 @@ def _json(text: str) -> object:
     try:
         value: object = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise LineError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from error
+        raise LineError(f"not valid JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}") from error
     except RecursionError as error:
         raise LineError("the JSON is nested too deeply") from error
     except ValueError as error:

@@ -97,7 +97,7 @@ def test_bad_lines_are_left_out_by_choice(project):
     job = run_import(project, content, on_error="skip")
     assert (job.state, job.problem_count) == ("done", 3)
     assert [problem["line"] for problem in job.problems] == [2, 3, 4]
-    assert job.problems[0]["reason"] == "'text' must be text, not float"
+    assert job.problems[0]["reason"] == "'text' must be text, not a number"
     assert job.problems[2]["reason"] == "an object or a string is expected, not a list"
     assert Prompt.objects.count() == 2
 
