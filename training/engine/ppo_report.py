@@ -115,8 +115,8 @@ def start_and_end(
         start, end = _mean(history[:quarter]), _mean(history[-quarter:])
     kept = (*_KEPT, "reward_margin") if start is before else _KEPT
     return {
-        **{f"{name}_start": round(start[name], 6) for name in kept},
-        **{f"{name}_end": round(end[name], 6) for name in kept},
+        **{f"{name}_start": round(start[name], 6) + 0.0 for name in kept},  # + 0.0: no −0
+        **{f"{name}_end": round(end[name], 6) + 0.0 for name in kept},
         "reward_rule": rule,
     }
 

@@ -42,12 +42,12 @@ def main(run: Run) -> Result:
     prompts, left_out_long, left_out_budget = choose_prompts(run, folder)
 
     batch: list[Completion] = []
-    began = time.monotonic()
+    seconds = 0.0
     for number, policy in enumerate(policies):
         done, total = number * len(prompts) * s.samples_per_prompt, len(policies) * len(prompts) * s.samples_per_prompt
-        batch += answers_of(run, policy, prompts, done, total)
+        answers, spent = answers_of(run, policy, prompts, done, total)
+        batch, seconds = batch + answers, seconds + spent
         gc.collect()
-    seconds = time.monotonic() - began
 
     run.report.progress("save", 0, 1)
     digest = write(run, batch) if run.rank == 0 else None
@@ -90,13 +90,19 @@ def choose_prompts(run: Run, folder: Path) -> tuple[list[str], int, int]:
     return chosen, long, beyond
 
 
-def answers_of(run: Run, policy: Mapping[str, Any], prompts: Sequence[str], done: int, total: int) -> list[Completion]:
-    """One model's answers to all prompts, on every rank; `done` of `total` answers were there before."""
+def answers_of(
+    run: Run, policy: Mapping[str, Any], prompts: Sequence[str], done: int, total: int
+) -> tuple[list[Completion], float]:
+    """One model's answers to all prompts, on every rank, and the seconds of their sampling.
+
+    `done` of `total` answers were there before.
+    """
     s: SampleSettings = run.settings
     model, tokenizer = load_policy(run.inputs, policy, dtype=run.dtype, device=run.device)
     by_id = {question.id: question for question in _questions(run, Path(run.inputs["snapshot"]), tokenizer).items}
     rows = [(by_id[id], number) for id in prompts for number in range(s.samples_per_prompt)][run.rank :: run.world]
     run.report.progress("sample", done, total)
+    began = time.monotonic()
     sampled = sample(
         model, [question.prompt for question, _ in rows],
         seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
@@ -104,6 +110,7 @@ def answers_of(run: Run, policy: Mapping[str, Any], prompts: Sequence[str], done
         temperature=s.temperature, top_p=s.top_p, batch_rows=s.batch_rows,
         on_batch=lambda count: run.report.progress("sample", done + min(count * run.world, total), total),
     )  # fmt: skip
+    spent = time.monotonic() - began
     batch = [
         Completion(
             id=f"{question.id}/{policy['name']}/{number}", prompt_id=question.id,
@@ -117,7 +124,7 @@ def answers_of(run: Run, policy: Mapping[str, Any], prompts: Sequence[str], done
     for (question, number), completion in zip(rows, batch, strict=True):
         if number == 0 and question.id in prompts[:_SHOWN]:
             run.report.sample(0, prompt=shown(question.messages), completion=completion.text, model=policy["name"])
-    return _gathered(run, batch)
+    return _gathered(run, batch), spent
 
 
 def write(run: Run, batch: Sequence[Completion]) -> str:
