@@ -31,8 +31,8 @@ def check_groups(groups: Sequence[Sequence[str]], completion_ids: Collection[str
                 raise RankingError(f"The ranking names {completion_id!r} twice; each answer has one rank.")
             seen.add(completion_id)
     if missing := len(known - seen):
-        noun = "answer is" if missing == 1 else "answers are"
-        raise RankingError(f"{missing} of {len(known)} {noun} not ranked yet; place every answer.")
+        verb = "is" if missing == 1 else "are"
+        raise RankingError(f"{missing} of {len(known)} answers {verb} not ranked yet; place every answer.")
 
 
 def check_ratings(ratings: Mapping[str, int], completion_ids: Collection[str]) -> None:

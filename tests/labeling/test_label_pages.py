@@ -130,7 +130,7 @@ def test_a_refused_ranking_comes_back_with_what_was_given(project, ada):
     first, second = Assignment.objects.get().shown_order
     answer = ada.post(url, {"key": "k", f"rank-{first}": "2", f"rank-{second}": "x", f"rating-{first}": "6"})
     assert answer.status_code == 400
-    assert answer.context["refusal"] == "1 of 2 answer is not ranked yet; place every answer."
+    assert answer.context["refusal"] == "1 of 2 answers is not ranked yet; place every answer."
     shown = {a["letter"]: (a["rank"], a["rating"]) for a in answer.context["answers"]}
     assert shown == {"A": (2, 6), "B": (None, None)}
     assert Assignment.objects.get().draft == {"ranks": {first: 2}, "ratings": {first: 6}, "note": ""}

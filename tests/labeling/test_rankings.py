@@ -15,7 +15,7 @@ def test_each_completion_once_is_a_ranking_ties_included(groups):
 @pytest.mark.parametrize(
     ("groups", "known", "sentence"),
     [
-        ([["a"], ["b"]], ["a", "b", "c"], "1 of 3 answer is not ranked yet; place every answer."),
+        ([["a"], ["b"]], ["a", "b", "c"], "1 of 3 answers is not ranked yet; place every answer."),
         ([], ["a", "b", "c"], "3 of 3 answers are not ranked yet; place every answer."),
         ([["a"], ["b"], ["a"]], ["a", "b"], "The ranking names 'a' twice; each answer has one rank."),
         ([["a", "a"], ["b"]], ["a", "b"], "The ranking names 'a' twice; each answer has one rank."),

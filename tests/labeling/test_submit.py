@@ -129,7 +129,7 @@ def test_another_key_after_the_label_is_a_conflict(project, ada):
 @pytest.mark.parametrize(
     ("pick", "sentence"),
     [
-        (lambda a, b, c, x: [[a], [b]], "1 of 3 answer is not ranked yet"),
+        (lambda a, b, c, x: [[a], [b]], "1 of 3 answers is not ranked yet"),
         (lambda a, b, c, x: [[a], [b], [c], [a]], "twice"),
         (lambda a, b, c, x: [[a], [b], [c], []], "Rank 4 is empty"),
         (lambda a, b, c, x: [[a], [b], [x]], "which is no answer of this task"),
