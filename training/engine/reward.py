@@ -73,19 +73,7 @@ def main(run: Run) -> Result:
     seen, losses, started = 0, [], time.monotonic()
     for step, batch in enumerate(data.steps(train, settings.batch_prompts, settings.epochs, seed=settings.seed)):
         report.progress("train", step, total)
-        denominator = sum(group.weight for group in batch)
-        passes = data.micro_batches(batch, settings.micro_tokens, _tokens, padded=False)
-        loss_sum, right, pairs = 0.0, 0.0, 0
-        for part in passes[run.rank :: run.world]:
-            loss = torch.zeros((), device=run.device)
-            scored = score_families(model, _families(part), settings.layout, most=settings.micro_tokens)
-            for group, scores in zip(part, scored, strict=True):
-                targets = pair_targets(group.ranks, settings.ties, run.device)
-                loss = loss + group.weight / denominator * kway_loss(scores, targets)
-                group_right, group_pairs = accuracy.count_pairs(scores.tolist(), group.ranks)
-                right, pairs = right + group_right, pairs + group_pairs
-            loss.backward()
-            loss_sum += float(loss.detach())
+        loss_sum, right, pairs = accumulate(model, batch, settings, rank=run.rank, world=run.world)
         lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
         norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
         divergence.check(norm, step, report)
@@ -121,6 +109,29 @@ def main(run: Run) -> Result:
     path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
     report.progress("save", 1, 1)
     return Result(summary, checkpoint=path, digest=digest)
+
+
+def accumulate(
+    model: PreTrainedModel, batch: list[Group], settings: RewardSettings, *, rank: int = 0, world: int = 1
+) -> tuple[float, float, int]:
+    """Add a step's gradients of this rank's share; return its loss, and its right and all ordered pairs.
+
+    The loss is the weighted mean over the whole step's prompts: neither passes nor ranks change what a prompt weighs.
+    """
+    denominator = sum(group.weight for group in batch)
+    passes = data.micro_batches(batch, settings.micro_tokens, _tokens, padded=False)
+    loss_sum, right, pairs = 0.0, 0.0, 0
+    for part in passes[rank::world]:
+        loss = torch.zeros((), device=model.device)
+        scored = score_families(model, _families(part), settings.layout, most=settings.micro_tokens)
+        for group, scores in zip(part, scored, strict=True):
+            targets = pair_targets(group.ranks, settings.ties, model.device)
+            loss = loss + group.weight / denominator * kway_loss(scores, targets)
+            group_right, group_pairs = accuracy.count_pairs(scores.tolist(), group.ranks)
+            right, pairs = right + group_right, pairs + group_pairs
+        loss.backward()
+        loss_sum += float(loss.detach())
+    return loss_sum, right, pairs
 
 
 def score_families(
