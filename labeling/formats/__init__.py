@@ -18,9 +18,9 @@ FORMATS: dict[str, Callable[[Path], Iterator[ParsedLine | Problem]]] = {
     "prompts": prompts.parse,
 }
 NAMES = {
+    "prompts": "Prompts (JSON lines, CSV or Parquet)",
     "oasst": "OASST message trees (JSON lines)",
     "self_instruct": "Self-Instruct tasks (JSON lines)",
-    "prompts": "Prompts (JSON lines, CSV or Parquet)",
 }
 SUFFIXES = (".jsonl", ".json", ".txt", ".csv", ".tsv", ".parquet")
 

@@ -63,8 +63,8 @@ def import_create(
     name = "".join(c for c in name if c.isprintable())[-200:] or "upload"
     suffix = Path(name).suffix.lower()
     path = Path(settings.UPLOADS_DIR) / str(project.pk) / f"{uuid.uuid4()}{suffix if suffix in SUFFIXES else ''}"
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as stream:
             for chunk in upload.chunks():
                 stream.write(chunk)
@@ -75,6 +75,10 @@ def import_create(
     except FileError as error:
         path.unlink()
         raise Refused(str(error)) from error
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        logger.exception("an upload could not be stored")
+        raise Refused(f"The file could not be stored: {error.strerror or type(error).__name__}.") from error
     except BaseException:
         path.unlink(missing_ok=True)
         raise

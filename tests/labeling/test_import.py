@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 
 from labeling.models import Completion, Demonstration, Import, Prompt, Ranking, Task
 from labeling.services.errors import Refused
@@ -315,6 +317,71 @@ def test_a_known_author_keeps_the_split_when_the_percents_change(project):
     for author in authors:
         assert set(Prompt.objects.filter(author=author).values_list("split", flat=True)) == {first[author]}
     assert Prompt.objects.get(author="new").split == "train"
+
+
+def test_a_bad_line_far_down_takes_back_what_was_written_before_it(project):
+    lines = [{"prompt": f"question {n}", "demonstration": "answer"} for n in range(1200)]
+    job = run_import(project, [*lines, {"no": 1}])
+    assert job.error.startswith("Line 1201: ")
+    assert rows() == [0, 0, 0, 0, 0]
+
+
+def test_a_failure_of_our_own_leaves_nothing_and_says_so(project, monkeypatch):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the database is on fire")
+
+    monkeypatch.setattr(Ranking._default_manager, "bulk_create", fail)
+    job = run_import(project, [{**RANKED, "ranking": [["a"], ["b"]], "demonstration": "d"}])
+    assert job.state == "failed"
+    assert job.error == "Unexpected error while importing; nothing was imported. The worker's log has the details."
+    assert rows() == [0, 0, 0, 0, 0]
+
+
+def test_a_full_disk_is_one_sentence(project, monkeypatch):
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = uploads()
+    monkeypatch.setattr("labeling.services.imports.check_file", full)
+    with pytest.raises(Refused, match=r"^The file could not be stored: No space left on device\.$"):
+        import_create(
+            project=project,
+            upload=SimpleUploadedFile("x.jsonl", b'"a"'),
+            format="prompts",
+            on_error="abort",
+            user=None,
+        )
+    assert uploads() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_imports_of_the_same_prompts_at_once(project):
+    lines = "".join(json.dumps({"prompt": f"q{n}", "author": f"a{n % 7}"}) + "\n" for n in range(50))
+    jobs = [
+        import_create(
+            project=project,
+            upload=SimpleUploadedFile("x.jsonl", lines.encode()),
+            format="prompts",
+            on_error="abort",
+            user=None,
+        )
+        for _ in range(3)
+    ]
+    start = threading.Barrier(3)
+
+    def work(pk: int) -> None:
+        start.wait()
+        import_execute(import_id=pk)
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=[job.pk]) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done = Import.objects.order_by("counts__prompts")
+    assert [(job.state, job.counts["prompts"]) for job in done] == [("done", 0), ("done", 0), ("done", 50)]
+    assert Prompt.objects.count() == Task.objects.count() == 50
 
 
 def test_a_second_delivery_is_harmless(project):
