@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from exchange.records import Demonstration
 from exchange.snapshot import read_snapshot
 from tests.engine.conftest import WORDS, demonstration, ended, prepare, ranking, split_of
 from training.engine import sft
+from training.engine.base import resolve_base
 from training.engine.models import encode_completion, encode_prompt
 from training.engine.runtime import execute
 
@@ -139,6 +141,18 @@ def test_no_room_for_the_checkpoint_is_told_before_training(make_snapshot, run_s
     ran = run_script("sft", make_snapshot(), LEARN)
     assert ran.refusal.startswith("The checkpoint needs 0.03 GiB, but only 0.00 GiB are free in ")
     assert ran.of("metrics") == []
+
+
+def test_a_disk_that_fills_up_leaves_no_half_checkpoint(make_snapshot, run_script, models_dir):
+    resolve_base("tiny", models_dir)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # less than the weights' 110 kB
+    try:
+        ran = run_script("sft", make_snapshot(), {**LEARN, "epochs": 1})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ran.refusal.startswith("The checkpoint could not be written: ")
+    assert list((ran.directory / "checkpoints").iterdir()) == []
 
 
 def test_configurations_that_cannot_run(make_snapshot, run_script, tmp_path, models_dir):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -105,8 +106,9 @@ def _built_once(folder: Path, write: Callable[[Path], None]) -> Path:
             building.chmod(0o755)
             write(building)
             building.rename(folder)
-        except OSError as error:
-            raise RunError(f"The base model cannot be written to {folder}: {error.strerror or error}.") from error
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RunError(f"The base model cannot be written to {folder}: {reason}.") from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return folder

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from exchange import envelope
@@ -55,8 +56,9 @@ def save(
             answer = (FINAL, _write(building, run, model, tokenizer, summary))
             shutil.rmtree(final, ignore_errors=True)  # of an earlier attempt in this directory
             building.rename(final)
-        except OSError as error:
-            raise RunError(f"The checkpoint could not be written: {error.strerror or error}.") from error
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RunError(f"The checkpoint could not be written: {reason}.") from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
     if dist.is_initialized():
