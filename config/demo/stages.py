@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from collections.abc import Iterator
@@ -84,8 +85,7 @@ def main_job(client: Client, plan: Plan, progress: Progress) -> Outcome:
         digest = start("sample", bar, models=["base", sft, ppo])["completions_digest"]
     with _stage(progress, plan, "Back to the people") as bar:
         outcome.tasks_opened = _came_back(client, outcome.project, digest, bar)
-        names = ["base", outcome.runs["sft"]["name"], outcome.runs["ppo"]["name"]]
-        outcome.answers = _answers(client, outcome.project, names, 3)
+        outcome.answers = _answers(client, outcome.runs["sample"], 3)
         outcome.overview = client.get(f"projects/{outcome.project}/overview/")
     outcome.seconds = dict(progress.seconds)
     return outcome
@@ -177,18 +177,18 @@ def _came_back(client: Client, project: str, digest: str, bar: Bar) -> int:
     raise StageFailed(bar.name, f"The completion batch {digest[:12]} was not imported.")
 
 
-def _answers(client: Client, project: str, models: list[str], count: int) -> list[dict[str, Any]]:
-    """Held-out prompts with the newest answer of each model: [{"prompt": …, "answers": {model: text}}]."""
-    found: list[dict[str, Any]] = []
-    for split in ("valid", "test"):
-        for row in client.all(f"projects/{project}/prompts/", split=split):
-            if len(found) == count:
-                return found
-            completions = sorted(client.get(f"prompts/{row['id']}/")["completions"], key=lambda c: c["created_at"])
-            answers = {c["model"]: c["text"] for c in completions if c["model"] in models}
-            if set(answers) == set(models):
-                found.append({"prompt": row["messages"][-1]["content"], "answers": {m: answers[m] for m in models}})
-    return found
+def _answers(client: Client, run: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Prompts of a sample run that all its models answered: [{"prompt": …, "answers": {model: text}}].
+
+    From what the run reported: labeling keeps one of two equal answers, and here both are wanted.
+    """
+    answers: dict[str, dict[str, str]] = {}
+    for line in client.get(f"runs/{run['id']}/metrics/"):
+        if line["type"] == "sample":
+            values = line["values"]
+            answers.setdefault(values["prompt"], {})[values["model"]] = values["completion"]
+    whole = ((prompt, found) for prompt, found in answers.items() if len(found) == len(run["models"]))
+    return [{"prompt": prompt, "answers": found} for prompt, found in itertools.islice(whole, count)]
 
 
 def _finished(client: Client, address: str, bar: Bar) -> dict[str, Any]:

@@ -67,7 +67,12 @@ class Platform:
         self.process.wait(60)
         return time.monotonic() - start
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def logs(self) -> str:
+        """The ends of all logs, for the message of a test that failed."""
+        found = [*self.var.glob("log/*.log"), *self.var.glob("runs/*/log.txt")]
+        return "".join(f"\n== {path}\n{path.read_text(errors='replace')[-1500:]}" for path in sorted(found))
+
+    def manage(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Another `manage.py` command against the same directory."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -75,7 +80,7 @@ class Platform:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             check=False,
         )
 

@@ -13,14 +13,14 @@ from config.demo.simulated import LABELERS, ranked, utility
 @pytest.mark.parametrize(
     ("answer", "demonstration", "expected"),
     [
-        ("The cat sat", "the cat sat", 1.0),
-        ("a b c", "d e f", 0.0),
+        ("The cat sat", "the  CAT sat", 1.0),
+        ("abc", "def", 0.0),
         ("", "a", 0.0),
         ("", "", 0.0),
-        # shared: "a" once, "b" once = 2; 3 + 4 words: 2·2/7
-        ("a a b", "a b c d", 4 / 7),
-        # "a" twice on both sides counts twice: 2·2/5
-        ("a a", "a a b", 4 / 5),
+        # letters a, b of a, b, c: 4/5; pairs ab of ab, bc: 2/3; no triple against one: 0
+        ("a b", "abc", (4 / 5 + 2 / 3 + 0) / 3),
+        # counts matter: letters a a of a a a: 4/5; pairs aa of aa aa: 2/3
+        ("aa", "aaa", (4 / 5 + 2 / 3 + 0) / 3),
     ],
 )
 def test_utility(answer, demonstration, expected):
