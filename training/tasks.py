@@ -47,7 +47,11 @@ def sweep() -> None:
 
 @contextmanager
 def _told_to_leave() -> Iterator[threading.Event]:
-    """An event that is set when this process gets SIGTERM, so that the run is ended and its end recorded first."""
+    """An event that is set when this process gets SIGTERM, so that the run is ended and its end recorded first.
+
+    The pool's own handler, which exits at once, is left out: the worker's main process, which got the signal too,
+    waits for the task and then ends the pool.
+    """
     leaving = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield leaving
@@ -55,8 +59,6 @@ def _told_to_leave() -> Iterator[threading.Event]:
 
     def leave(number: int, frame: FrameType | None) -> None:
         leaving.set()
-        if callable(previous):
-            previous(number, frame)
 
     previous = signal.signal(signal.SIGTERM, leave)
     try:

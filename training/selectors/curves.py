@@ -63,6 +63,17 @@ def planned_steps(run: Run) -> int:
     return (run.total or 0) if run.phase == "train" else 0
 
 
+def time_spent(run: Run, *, latest: int = 20) -> list[tuple[str, float]]:
+    """(part, mean seconds) of the latest iterations of PPO: sampling, scoring, updating. Empty for other kinds."""
+    rows = run.metrics.filter(type=Metric.Type.METRICS).order_by("-line").values_list("values", flat=True)[:latest]
+    spent = []
+    for part in ("sample", "score", "update"):
+        known = [seconds for row in rows if (seconds := _number(row.get(f"seconds_{part}"))) is not None]
+        if known:
+            spent.append((part.capitalize(), sum(known) / len(known)))
+    return spent
+
+
 def _series(name: str, reported: list[tuple[int, dict[str, Any]]], key: str, *, dots: bool = False) -> Series:
     return Series(name, [(step, _number(values[key])) for step, values in reported if key in values], dots)
 

@@ -13,6 +13,13 @@ from training.selectors import summaries
 from training.selectors.runs import run_remaining_seconds
 
 register = template.Library()
+# What the engine counts, where it is not forward passes or files.
+_UNITS = {
+    ("sft", "train"): "steps",
+    ("reward", "train"): "steps",
+    ("ppo", "train"): "episodes",
+    ("sample", "sample"): "answers",
+}
 
 
 @register.filter
@@ -36,6 +43,12 @@ def figure(value: float | None) -> str:
 
 
 @register.filter
+def seconds(value: float) -> str:
+    """A short time with one decimal: "3.9 s"."""
+    return f"{value:.1f} s"
+
+
+@register.filter
 def percent(run: Run) -> int:
     """How much of the present phase is done, in whole percent."""
     return min(100, 100 * run.done // run.total) if run.total else 0
@@ -43,12 +56,14 @@ def percent(run: Run) -> int:
 
 @register.filter
 def progress_words(run: Run) -> str:
-    """ "train 12 of 40 · 0.4 a second · 3 min left": what a running run does now."""
+    """What a running run does now: "train: 12 of 40 steps · 2.5 s each · 3 min left in this phase"."""
     if run.state != Run.State.RUNNING:
         return ""
     if not run.phase:
         return "starting"
-    words = [f"{run.phase} {run.done:,} of {run.total:,}" if run.total else f"{run.phase} {run.done:,}"]
+    unit = _UNITS.get((run.kind, run.phase), "")
+    done = f"{run.done:,} of {run.total:,}" if run.total else f"{run.done:,}"
+    words = [f"{run.phase}: {done} {unit}".rstrip()]
     speed = rate(done=run.done, started_at=run.phase_started_at, reported_at=run.progress_at)
     if speed and (run.total or 0) > 1:
         words.append(f"{speed:.1f} a second" if speed >= 1 else f"{1 / speed:.1f} s each")

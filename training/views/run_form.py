@@ -28,6 +28,17 @@ _GROUPS = {
     "Sampling": ("response_length", "temperature", "top_p"),
     "Machine": ("dtype", "micro_tokens", "batch_rows", "layout", "seed"),
 }
+# Names that do not read well by themselves.
+_LABELS = {
+    "kl_beta": "KL β",
+    "gae_lambda": "GAE λ",
+    "gamma": "Discount γ",
+    "vf_coef": "Weight of the value loss",
+    "missing_eos_penalty": "Penalty for a missing end",
+    "max_grad_norm": "Max gradient norm",
+    "dtype": "Precision",
+    "top_p": "Top-p",
+}
 _PREFIX = "set-"
 
 
@@ -93,8 +104,8 @@ class RunForm(forms.Form):
 
 
 def _setting(info: FieldInfo, usual: Any) -> forms.Field:
-    text = f"{info.help} Paper: {_plain(info.default)} ({info.source})."
-    label = info.name.replace("_", " ").capitalize()
+    text = f"{info.help} Preset paper: {_plain(info.default)} ({info.source})."
+    label = _LABELS.get(info.name) or info.name.replace("_", " ").capitalize()
     if info.choices is not None:
         choices = [(choice, choice) for choice in info.choices]
         return forms.ChoiceField(required=False, choices=choices, initial=usual, label=label, help_text=text)

@@ -20,7 +20,7 @@ from training.engine.config import KINDS, PRESETS
 from training.launcher import LOG
 from training.models import Run
 from training.permissions import projects_required, run_required
-from training.selectors.curves import run_charts
+from training.selectors.curves import run_charts, time_spent
 from training.selectors.runs import run_checkpoint, run_differences, run_lineage, run_samples, runs_of
 from training.selectors.snapshots import snapshot_counts
 from training.selectors.summaries import summary_rows
@@ -137,6 +137,7 @@ def _shown(request: HttpRequest, run: Run) -> dict[str, Any]:
         "run": run,
         "version": _version(run),
         "charts": run_charts(run),
+        "spent": time_spent(run),
         "samples": run_samples(run),
         "differences": run_differences(run),
         "lineage": run_lineage(run),

@@ -1,0 +1,93 @@
+"""Pages of training in a real Chromium: a run seen live, started and stopped by hand, every page by axe."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PHONE, WIDE
+from tests.training.conftest import (  # noqa: F401 - fixtures
+    DIGEST,
+    make_checkpoint,
+    make_run,
+    people,
+    project,
+    snapshot,
+    store,
+)
+from training.models import Metric, Run
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+MOMENT = "2026-01-02T12:00Z"
+
+
+def report(run: Run, line: int, kind: str, step: int, **values: object) -> None:
+    Metric.objects.create(run=run, line=line, type=kind, step=step, values=values, time=MOMENT)
+
+
+@pytest.fixture
+def running(make_run, make_checkpoint):  # noqa: F811
+    """PPO in its second iteration."""
+    policy, reward = make_checkpoint("Writer", number=1), make_checkpoint("Judge", kind="reward", number=2)
+    run = make_run(name="Improvement", kind="ppo", state="running", policy=policy, reward=reward, started_at=MOMENT)
+    progress = {"phase": "train", "done": 64, "total": 320, "phase_started_at": MOMENT, "progress_at": MOMENT}
+    settings = {"episodes": 320, "rollout_batch": 32, "kl_beta": 0.1}
+    Run.objects.filter(pk=run.pk).update(**progress, settings=settings, notes=["9 left out."], log_tail="line\n" * 60)
+    report(run, 1, "eval", 0, reward=-0.2, kl=0.0, mean_length=40.0)
+    report(run, 2, "metrics", 1, reward=0.1, kl=0.5, mean_length=41.0, episodes_per_second=1.4, seconds_sample=9.0)
+    report(run, 3, "metrics", 2, reward=0.2, kl=0.7, mean_length=42.0, episodes_per_second=1.5, seconds_sample=8.0)
+    report(run, 4, "sample", 2, prompt="Why is the sky blue?", completion="Because of **air**.", reward=0.4, kl=1.0)
+    return run
+
+
+def test_a_run_is_seen_live(open_page, people, running):  # noqa: F811
+    page = open_page(f"/runs/{running.pk}/", people.engineer)
+    expect(page.locator("h1")).to_have_text("Improvement")
+    expect(page.get_by_text("train: 64 of 320 episodes")).to_be_visible()
+    charts = page.locator("figure.chart")
+    expect(charts).to_have_count(4)
+    assert charts.first.locator("svg").get_attribute("aria-label").startswith("Reward. Training: 0.1 at step 1, 0.2")
+    report(running, 5, "metrics", 3, reward=0.9, kl=0.8, mean_length=42.0, episodes_per_second=1.5)
+    Run.objects.filter(pk=running.pk).update(done=96)
+    expect(page.get_by_text("train: 96 of 320 episodes")).to_be_visible()
+    assert "0.9 at step 3" in charts.first.locator("svg").get_attribute("aria-label")
+    Run.objects.filter(pk=running.pk).update(state="succeeded", finished_at=MOMENT, summary={"reward_start": -0.2})
+    expect(page.locator(".state")).to_have_text("Succeeded")
+    expect(page.locator("[hx-trigger]")).to_have_count(0)
+
+
+def test_a_run_is_started_and_stopped_by_hand(open_page, people, snapshot):  # noqa: F811
+    page = open_page("/runs/", people.engineer)
+    page.get_by_role("link", name="New run").click()
+    page.get_by_role("link", name="Reward model", exact=True).click()
+    page.get_by_label("Name").fill("By hand")
+    page.get_by_label("Epochs").fill("0")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("alert")).to_contain_text("epochs must be between 1 and 100, not 0.")
+    expect(page.get_by_label("Name")).to_have_value("By hand")
+    page.get_by_label("Epochs").fill("2")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("h1")).to_have_text("By hand")
+    run = Run.objects.get()
+    assert (run.kind, run.name, run.settings["epochs"]) == ("reward", "By hand", 2)
+    page.get_by_role("link", name="Stop…").click()
+    page.get_by_role("button", name="Stop By hand").click()
+    expect(page.locator(".state")).to_have_text("Stopped")
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_page_breaks_a_rule_or_scrolls_sideways(open_page, axe, people, make_run, running, size, dark):  # noqa: F811
+    make_run(name="Broken", state="failed", error="The disk is full.", finished_at=MOMENT)
+    answered = make_run(name="Answers", kind="sample", state="succeeded", sample_base=True, finished_at=MOMENT)
+    answered.sampled.add(running.policy)
+    for line, model in enumerate(("base", "Writer"), start=1):
+        report(answered, line, "sample", 0, prompt="Hello?", completion="Hello.", model=model)
+    page = open_page("/runs/", people.engineer, size=size, dark=dark)
+    snapshot_page = f"/snapshots/{running.snapshot.digest}/"
+    addresses = ["/runs/", f"/runs/{running.pk}/", f"/runs/{answered.pk}/", f"/runs/{running.pk}/stop/", snapshot_page]
+    addresses += [f"/runs/new/?kind={kind}" for kind in ("sft", "ppo", "sample")]
+    for address in [*addresses, "/models/", f"/models/{DIGEST(1)}/", f"/models/{DIGEST(2)}/"]:
+        page.goto(address)
+        assert axe(page) == [], address
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], address

@@ -1,0 +1,88 @@
+"""The `train` worker as it is: a real Celery process on a real broker, a real engine on the tiny model."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+
+from training import launcher, tasks
+from training.models import Run
+from training.services import execution
+from training.services.runs import run_create
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def worker(store, settings):
+    """A `train` worker on this test's database and directories."""
+    name = connection.settings_dict["NAME"]
+    address = django_settings.DATABASE_URL.replace("/plumbline?", f"/{name}?")
+    environment = {
+        **os.environ,
+        "DATABASE_URL": address,
+        "ARTIFACTS_URL": settings.ARTIFACTS_URL,
+    }
+    command = [sys.executable, "-m", "celery", "-A", "config", "worker", "-Q", "train", "-c", "1", "-l", "WARNING"]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until(run, states, seconds=120):
+    deadline = time.monotonic() + seconds
+    while run.state not in states:
+        assert time.monotonic() < deadline, f"{run} stayed {run.state}: {run.log_tail}"
+        time.sleep(0.2)
+        run.refresh_from_db()
+    return run
+
+
+def test_sft_of_the_tiny_model_ends_as_a_checkpoint(snapshot, store, settings):
+    run = run_create(project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None)
+    assert execution.run_execute(run_id=run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.SUCCEEDED, ""), run.log_tail
+    assert run.summary["train_demonstrations"] == 2
+    assert [metric.step for metric in run.metrics.filter(type="metrics")] == [1]  # 2 demonstrations, 8 a step, 1 pass
+    assert [metric.step for metric in run.metrics.filter(type="eval")] == [0, 1]
+    assert run.notes[0].startswith("Training on 2 demonstrations")
+    folder = store.fetch("checkpoints", run.checkpoint.digest)
+    assert {"config.json", "model.safetensors"} <= {path.name for path in folder.iterdir()}
+    assert run.checkpoint.manifest["meta"]["snapshot"] == snapshot.digest
+    assert run.checkpoint.manifest["meta"]["settings"] == run.settings
+
+
+def test_a_stopped_worker_ends_its_run_and_says_so(snapshot, worker):
+    run = run_create(
+        project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None, settings={"epochs": 1000}
+    )
+    tasks.run_call(run.pk)
+    wait_until(run, [Run.State.RUNNING])
+    while len(children := _processes_of(run)) < 2:  # torchrun and its rank
+        time.sleep(0.2)
+    os.killpg(worker.pid, signal.SIGTERM)  # as the supervisor does
+    wait_until(run, [Run.State.FAILED], seconds=30)
+    assert run.error == execution.WORKER_STOPPED
+    worker.wait(timeout=30)
+    assert not any(process.is_running() for process in children)
+
+
+def _processes_of(run):
+    mark = f"/runs/{run.pk}"
+    return [p for p in psutil.process_iter() if _environment(p).get(launcher.RUN_MARK, "").endswith(mark)]
+
+
+def _environment(process):
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
