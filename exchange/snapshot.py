@@ -47,7 +47,9 @@ def write_snapshot(
     return envelope.write_envelope(parent, fill, format=FORMAT, version=VERSION)
 
 
-def read_snapshot(directory: Path, kind: type[SnapshotRecord], *, split: str | None = None) -> Iterator[SnapshotRecord]:
+def read_snapshot(
+    directory: Path, kind: type[SnapshotRecord], *, split: str | None = None
+) -> Iterator[SnapshotRecord]:
     """The snapshot's records of one kind, of one split if given, in file order."""
     name = next(name for name, record in _FILES.items() if record is kind)
     path = directory / f"{name}.jsonl"
