@@ -106,6 +106,18 @@ def test_an_answer_stops_at_its_first_end_token_and_says_how_it_ended(ending_mod
         assert answer.finish == "eos" or len(answer.tokens) == 12
 
 
+def test_progress_counts_a_row_by_its_part_until_it_ends(ending_model):
+    told = []
+    answers = draw(ending_model, [[9]] * 8, max_new_tokens=6, batch_rows=4, on_step=told.append)
+    longest = [max(len(a.tokens) for a in answers[start : start + 4]) for start in (0, 4)]
+    assert len(told) == sum(longest)
+    first = sum(1 if len(a.tokens) == 1 else 1 / 6 for a in answers[:4])
+    assert told[0] == pytest.approx(first)
+    assert told == sorted(told)
+    assert told[longest[0] - 1] == pytest.approx(4)
+    assert told[-1] == pytest.approx(8)
+
+
 def test_dropout_is_refused_and_so_is_an_empty_prompt(model):
     with pytest.raises(ValueError, match="at least one token"):
         draw(model, [[]])

@@ -145,8 +145,7 @@ def iterate(learner: Learner, iteration: int, iterations: int, batch: list[Quest
         run.report.progress("train", round((iteration + part) * len(batch)), iterations * len(batch))
 
     times = [time.monotonic()]
-    mine, answers = answer(learner, batch, "train", iteration)
-    show(0.25)
+    mine, answers = answer(learner, batch, "train", iteration, lambda part: show(part / 4))
     times.append(time.monotonic())
     passes = order(learner, answers, iteration, epoch=0)
     judged = judge(learner, answers, passes)
@@ -174,17 +173,18 @@ def evaluate(learner: Learner, step: int, held_out: list[Question]) -> dict[str,
     if not held_out:
         return {}
     report = learner.run.report
-    report.progress("eval", 0, len(held_out))
-    _, answers = answer(learner, held_out, "eval", 0)
+    count = len(held_out)
+    report.progress("eval", 0, count)
+    _, answers = answer(learner, held_out, "eval", 0, lambda part: report.progress("eval", int(part * count / 2), count))
     judged = judge(learner, answers, episodes.order(answers, len(answers), learner.run.settings.micro_tokens, seed=0))
     figures = ppo_report.outcome(learner.run, judged)
     report.eval(step, **figures)
-    report.progress("eval", len(held_out), len(held_out))
+    report.progress("eval", count, count)
     return figures
 
 
 def answer(
-    learner: Learner, batch: list[Question], purpose: str, iteration: int
+    learner: Learner, batch: list[Question], purpose: str, iteration: int, show: Callable[[float], None] | None = None
 ) -> tuple[list[Question], list[Sampled]]:
     """This rank's share of the questions and the policy's answers, from exactly the distribution that is trained."""
     run, s = learner.run, learner.run.settings
@@ -196,6 +196,7 @@ def answer(
             seeds=[row_seed(s.seed, purpose, iteration, row) for row in share],
             eos_id=learner.tokenizer.eos_token_id, pad_id=learner.tokenizer.pad_token_id,
             max_new_tokens=s.response_length, temperature=s.temperature,
+            on_step=show and (lambda count: show(count / len(mine))),
         )  # fmt: skip
     except FloatingPointError as error:
         raise RunError("The policy's numbers are not finite any more; use a lower learning rate.") from error

@@ -108,7 +108,7 @@ def answers_of(
         seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
         eos_id=tokenizer.eos_token_id, pad_id=tokenizer.pad_token_id, max_new_tokens=s.response_length,
         temperature=s.temperature, top_p=s.top_p, batch_rows=s.batch_rows,
-        on_batch=lambda count: run.report.progress("sample", done + min(count * run.world, total), total),
+        on_step=lambda count: run.report.progress("sample", min(done + round(count * run.world), total), total),
     )  # fmt: skip
     spent = time.monotonic() - began
     batch = [

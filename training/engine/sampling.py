@@ -55,13 +55,14 @@ def sample(
     temperature: float = 1.0,
     top_p: float = 1.0,
     batch_rows: int = 64,
-    on_batch: Callable[[int], None] | None = None,
+    on_step: Callable[[float], None] | None = None,
 ) -> list[Sampled]:
     """Draw one answer for each row of `prompts` (non-empty token id lists); answers come in the order of the prompts.
 
     `seeds` has one seed a row. `temperature` 0 takes the likeliest token. `top_p` < 1 draws from the smallest set of
     tokens whose probability reaches it: for serving only, PPO's rollouts must leave it at 1. Rows are batched by
-    prompt length, at most `batch_rows` together; `on_batch` is told how many answers are finished so far.
+    prompt length, at most `batch_rows` together. `on_step` is told how many answers there are so far, a row that is
+    being drawn as the part of `max_new_tokens` that it has.
     Raises ValueError for an empty prompt or with dropout on (`model.eval()` turns it off), FloatingPointError when the
     model answers with numbers that are not finite.
     """
@@ -78,11 +79,9 @@ def sample(
         draws = torch.stack([_draws(seeds[i], max_new_tokens) for i in chosen])
         batch = _sample_batch(
             model, [tuple(prompts[i]) for i in chosen], draws, eos_id=eos_id, pad_id=pad_id,
-            temperature=temperature, top_p=top_p,
+            temperature=temperature, top_p=top_p, on_step=on_step and (lambda part, done=start: on_step(done + part)),
         )  # fmt: skip
         answers.update(zip(chosen, batch, strict=True))
-        if on_batch is not None:
-            on_batch(len(answers))
     return [answers[i] for i in range(len(prompts))]
 
 
@@ -190,7 +189,7 @@ def _draws(seed: int, count: int) -> Tensor:
 
 def _sample_batch(
     model: PreTrainedModel, prompts: list[tuple[int, ...]], draws: Tensor, *, eos_id: int, pad_id: int,
-    temperature: float, top_p: float,
+    temperature: float, top_p: float, on_step: Callable[[float], None] | None,
 ) -> list[Sampled]:  # fmt: skip
     device, (count, steps) = model.device, draws.shape
     different = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
@@ -211,6 +210,8 @@ def _sample_batch(
         token, logprob = choose(logits, draws[rows, step], temperature=temperature, top_p=top_p)
         tokens[rows, step], logprobs[rows, step], lengths[rows] = token, logprob.double(), step + 1
         live = token != eos_id
+        if on_step is not None:
+            on_step(count - int(live.sum()) * (1 - (step + 1) / steps))
         if step + 1 == steps or not live.any():
             break
         if not live.all():
