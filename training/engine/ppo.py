@@ -174,12 +174,16 @@ def evaluate(learner: Learner, step: int, held_out: list[Question]) -> dict[str,
         return {}
     report = learner.run.report
     count = len(held_out)
-    report.progress("eval", 0, count)
-    _, answers = answer(learner, held_out, "eval", 0, lambda part: report.progress("eval", int(part * count / 2), count))
+
+    def show(part: float) -> None:
+        report.progress("eval", int(part * count), count)
+
+    show(0)
+    _, answers = answer(learner, held_out, "eval", 0, lambda part: show(part / 2))
     judged = judge(learner, answers, episodes.order(answers, len(answers), learner.run.settings.micro_tokens, seed=0))
     figures = ppo_report.outcome(learner.run, judged)
     report.eval(step, **figures)
-    report.progress("eval", count, count)
+    show(1)
     return figures
 
 
