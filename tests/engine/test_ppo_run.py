@@ -91,6 +91,7 @@ def test_each_iteration_is_reported_with_an_answer(chain):
     samples = chain.trained.of("sample")
     assert [line["step"] for line in samples] == list(range(1, 9))
     assert all(line["values"]["prompt"].startswith("Praise the ") for line in samples)
+    assert all({"completion", "reward", "kl"} < line["values"].keys() for line in samples)
     assert [line["step"] for line in chain.trained.of("eval")] == [0, 8]
 
 

@@ -83,13 +83,14 @@ class Tally:
 def show_answer(
     run: Run, tokenizer: PreTrainedTokenizerBase, step: int, questions: Sequence[Question], judged: Episodes
 ) -> None:
-    """The iteration's first answer as a sample line: the text with its score and its KL."""
+    """The iteration's first answer as a sample line: the text with its reward (after the penalty) and its KL."""
+    rewards = ppo_math.penalised(judged.scores, judged.ended, run.settings.missing_eos_penalty)
     kl = float((judged.logprobs[0] - judged.reference[0]).mul(judged.mask[0]).sum())
     run.report.sample(
         step,
         prompt=shown(questions[0].messages),
         completion=decode_completion(tokenizer, list(judged.answers[0].tokens)),
-        reward=float(judged.scores[0]),
+        reward=float(rewards[0]),
         kl=kl,
         finish=judged.answers[0].finish,
     )
