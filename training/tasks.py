@@ -11,6 +11,7 @@ from types import FrameType
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
+from celery.worker import state as worker_state
 from kombu.exceptions import OperationalError as BrokerError
 
 from training.services import execution, sweeps
@@ -49,8 +50,8 @@ def sweep() -> None:
 def _told_to_leave() -> Iterator[threading.Event]:
     """An event that is set when this process gets SIGTERM, so that the run is ended and its end recorded first.
 
-    The pool's own handler, which exits at once, is left out: the worker's main process, which got the signal too,
-    waits for the task and then ends the pool.
+    The handler that was there is put back, not called: a pool's child would exit at once, with the run unrecorded.
+    What it would have told the worker, to stop after this task, is told when the run has ended.
     """
     leaving = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -65,3 +66,5 @@ def _told_to_leave() -> Iterator[threading.Event]:
         yield leaving
     finally:
         signal.signal(signal.SIGTERM, previous)
+        if leaving.is_set():
+            worker_state.should_stop = 0  # type: ignore[assignment]

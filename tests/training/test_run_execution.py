@@ -140,7 +140,8 @@ def test_a_worker_that_is_told_to_leave_ends_its_run_first(make_run, settings):
     assert launcher.marked(run_dir) == []
 
 
-def test_sigterm_reaches_the_run_through_the_task(make_run, settings):
+def test_sigterm_reaches_the_run_through_the_task(make_run, settings, monkeypatch):
+    monkeypatch.setattr(tasks.worker_state, "should_stop", None)
     run = make_run("wait")
     run_dir = settings.RUNS_DIR / str(run.pk)
     threading.Thread(target=_once_started, args=(run_dir, lambda: os.kill(os.getpid(), signal.SIGTERM))).start()
@@ -149,6 +150,7 @@ def test_sigterm_reaches_the_run_through_the_task(make_run, settings):
         execute(run, leaving=leaving)
     assert run.error == execution.WORKER_STOPPED
     assert signal.getsignal(signal.SIGTERM) is not previous  # put back as it was
+    assert tasks.worker_state.should_stop == 0  # and the worker stops after this task
 
 
 def test_a_run_that_was_given_up_meanwhile_is_ended_and_left_as_it_is(make_run, settings):

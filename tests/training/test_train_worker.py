@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def worker(store, settings):
-    """A `train` worker on this test's database and directories."""
+def worker(store, settings, request):
+    """A `train` worker with this pool, on this test's database and directories."""
     name = connection.settings_dict["NAME"]
     address = django_settings.DATABASE_URL.replace("/plumbline?", f"/{name}?")
     environment = {
@@ -30,7 +30,7 @@ def worker(store, settings):
         "ARTIFACTS_URL": settings.ARTIFACTS_URL,
     }
     command = [sys.executable, "-m", "celery", "-A", "config", "worker", "-Q", "train", "-c", "1", "-l", "WARNING"]
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    process = subprocess.Popen([*command, "-P", request.param], env=environment, start_new_session=True)
     yield process
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
@@ -61,6 +61,7 @@ def test_sft_of_the_tiny_model_ends_as_a_checkpoint(snapshot, store, settings):
     assert run.checkpoint.manifest["meta"]["settings"] == run.settings
 
 
+@pytest.mark.parametrize("worker", ["solo", "prefork"], indirect=True)
 def test_a_stopped_worker_ends_its_run_and_says_so(snapshot, worker):
     run = run_create(
         project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None, settings={"epochs": 1000}
