@@ -139,6 +139,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(chain):
 
     assert refusal(reward=chain.sft) == "SFT 1 is not a reward model."
     assert refusal({"max_prompt_length": 10}) == "The snapshot has no training prompts of at most 10 tokens."
+    assert "but the model reads at most 4,096" in refusal({"max_prompt_length": 4000, "response_length": 97})
     other = chain.folder / "other"
     shutil.copytree(chain.reward["path"], other)
     tokenizer = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))

@@ -101,6 +101,10 @@ def test_refusals(run, tuned):
     assert run(policies=[BASE, BASE]).refusal == "Two of the models to sample from have the same name."
     ran = run({"max_prompt_length": 3}, policies=[BASE])
     assert ran.refusal == "The snapshot has no heldout prompts of at most 3 tokens."
+    ran = run({"max_prompt_length": 4000, "response_length": 97}, policies=[BASE])
+    assert ran.refusal == (
+        "max_prompt_length and response_length are 4,097 tokens together, but the model reads at most 4,096."
+    )
     missing = {**tuned, "path": tuned["path"] + "-gone"}
     assert run(policies=[missing]).refusal.startswith("The checkpoint of SFT 1 is missing")
     assert not (ran.directory / "completions").exists()

@@ -31,7 +31,7 @@ from training.engine.errors import RunError
 from training.engine.models import load_policy, load_reward
 from training.engine.optimizer import Divergence, MasterAdamW
 from training.engine.runtime import Result, Run, all_sum, run_main
-from training.engine.sampling import Sampled, row_seed, sample
+from training.engine.sampling import Sampled, check_room, row_seed, sample
 
 Passes = list[list[list[int]]]
 
@@ -44,6 +44,7 @@ def main(run: Run) -> Result:
     folder = data.open_snapshot(run.inputs)
     learner = load(run)
     checkpoint.check_space(run, learner.models.policy)
+    check_room(learner.models.policy, s.max_prompt_length, s.response_length)
     train, held_out, left_out = questions(learner, folder)
     iterations = s.episodes // s.rollout_batch
 

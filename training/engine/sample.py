@@ -25,7 +25,7 @@ from training.engine.errors import RunError
 from training.engine.models import decode_completion, load_policy, load_tokenizer, model_folder
 from training.engine.ppo_report import shown
 from training.engine.runtime import Result, Run, run_main
-from training.engine.sampling import row_seed, sample
+from training.engine.sampling import check_room, row_seed, sample
 
 _SPLITS = {"heldout": ("valid", "test")}
 _SHOWN = 8  # answers of each model on the run's page
@@ -99,6 +99,7 @@ def answers_of(
     """
     s: SampleSettings = run.settings
     model, tokenizer = load_policy(run.inputs, policy, dtype=run.dtype, device=run.device)
+    check_room(model, s.max_prompt_length, s.response_length)
     by_id = {question.id: question for question in _questions(run, Path(run.inputs["snapshot"]), tokenizer).items}
     rows = [(by_id[id], number) for id in prompts for number in range(s.samples_per_prompt)][run.rank :: run.world]
     run.report.progress("sample", done, total)

@@ -22,6 +22,8 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from training.engine.errors import RunError
+
 _BLOCK = 256
 
 
@@ -83,6 +85,16 @@ def sample(
         )  # fmt: skip
         answers.update(zip(chosen, batch, strict=True))
     return [answers[i] for i in range(len(prompts))]
+
+
+def check_room(model: PreTrainedModel, prompt: int, answer: int) -> None:
+    """Raise RunError when prompts and answers of these lengths, in tokens, do not fit into what the model can read."""
+    room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if room is not None and prompt + answer > room:
+        raise RunError(
+            f"max_prompt_length and response_length are {prompt + answer:,} tokens together, but the model reads at "
+            f"most {room:,}."
+        )
 
 
 def choose(logits: Tensor, uniform: Tensor, *, temperature: float, top_p: float = 1.0) -> tuple[Tensor, Tensor]:
