@@ -1,7 +1,7 @@
 """Presets and validation of run settings. No torch, so the web validates with it.
 
-The preset `paper` is exactly the defaults of settings.py, which are the paper's values; `small` fits one GPU; `cpu` ends
-in a few minutes a stage on two cores.
+The preset `paper` is exactly the defaults of settings.py, the paper's values; `small` fits one GPU; `cpu` ends in a
+few minutes a stage on two cores.
 """
 
 from __future__ import annotations
