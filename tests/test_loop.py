@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from config.demo.client import Client
+from labeling.splits import split_of
 from tests.config.platform import ROOT, Platform, free_port, living
 
 pytestmark = [pytest.mark.loop, pytest.mark.timeout(600)]
@@ -27,20 +29,24 @@ STAGES = [
 def platform(tmp_path_factory):
     found = Platform(tmp_path_factory.mktemp("loop") / "var", free_port()).wait_until_ready()
     yield found
-    found.stop(signal.SIGTERM)
+    if found.process.poll() is None:
+        found.stop(signal.SIGTERM)
     assert living(found.var) == []
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Short prompts of the sample, each by an author of its own, so that both splits get some."""
+    """Short prompts of the sample; four of them by authors whom the split rule holds out."""
     rows = map(json.loads, (ROOT / "sample" / "prompts.jsonl").read_text(encoding="utf-8").splitlines())
     short = [row for row in rows if len(row["messages"]) == 1 and len(row["messages"][0]["content"]) < 100]
     path = tmp_path_factory.mktemp("data") / "prompts.jsonl"
     with path.open("w", encoding="utf-8") as stream:
-        for row in short:
-            row |= {"author": row["id"], "demonstration": row["demonstration"][:150]}
-            stream.write(json.dumps(row) + "\n")
+        authors = {"train": [], "valid": []}
+        for name in map(str, range(400)):
+            authors[split_of(name, project="demo", valid_percent=15, test_percent=0)].append(name)
+        for number, row in enumerate(short):
+            author = authors["valid" if number < 4 else "train"][number]
+            stream.write(json.dumps({**row, "author": author, "demonstration": row["demonstration"][:150]}) + "\n")
     return path
 
 
@@ -130,3 +136,31 @@ def test_no_such_file_is_one_sentence(platform):
     refused = platform.manage("demo", "/none.jsonl")
     assert refused.returncode == 1
     assert refused.stderr.strip() == f"CommandError: There is no file {Path('/none.jsonl').resolve()}."
+
+
+def test_stopping_in_the_middle_of_a_run_leaves_no_process_and_a_run_that_says_why(demo, platform, client):
+    first = client.all("training/snapshots/", project="demo")[0]
+    sft, reward = (
+        next(row["digest"] for row in client.all("checkpoints/") if row["name"].startswith(kind))
+        for kind in ("SFT", "Reward")
+    )
+    asked = {"project": "demo", "kind": "ppo", "preset": "cpu", "snapshot": first["digest"], "policy": sft}
+    run = client.post("runs/", {**asked, "reward": reward, "settings": {"episodes": 1_000_000}})
+    deadline = time.monotonic() + 120
+    while client.get(f"runs/{run['id']}/")["phase"] != "train":
+        assert time.monotonic() < deadline, platform.logs()
+        time.sleep(0.2)
+    assert any("training.engine.ppo" in line for line in living(platform.var))
+
+    seconds = platform.stop(signal.SIGINT)
+    assert seconds < 10
+    assert platform.process.returncode == 0
+    assert living(platform.var) == []
+
+    again = Platform(platform.var, platform.port).wait_until_ready()
+    try:
+        stopped = client.get(f"runs/{run['id']}/")
+        assert stopped["state"] == "failed"
+        assert stopped["error"] == "The training worker was stopped; start the run again."
+    finally:
+        again.stop(signal.SIGTERM)
