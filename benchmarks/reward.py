@@ -5,7 +5,7 @@
 
 One step is one prompt of P tokens with K ranked completions of R tokens: forward, backward and optimizer. Ours
 forwards the prompt once for all completions; TRL forwards each of the K(K−1)/2 pairs with its prompt twice. Each side
-runs in a process of its own with the allocator settings that the platform's launcher gives. Prints a table, writes
+runs in a process of its own with the allocator and thread settings that the platform's launcher gives. Prints a table, writes
 benchmarks/out/reward.json.
 """
 
@@ -28,7 +28,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RIVAL = ROOT / "var" / "bench" / "trl"
 RIVAL_PACKAGES = ("trl==1.16.0", "torch==2.13.0", "transformers==5.23.0")
-ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(16 << 30), "MALLOC_TOP_PAD_": str(256 << 20)}
+ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 PROMPT, ANSWER, VOCABULARY, END = 128, 64, 49_152, 2
 WARM_UP = 2
 
@@ -149,7 +154,7 @@ def install_rival() -> None:
 def run(command: list[str]) -> dict[str, Any]:
     """A side's own process; its last line of output is its figures."""
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **ALLOCATOR}, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
