@@ -5,8 +5,8 @@
 
 One step is one prompt of P tokens with K ranked completions of R tokens: forward, backward and optimizer. Ours
 forwards the prompt once for all completions; TRL forwards each of the K(K−1)/2 pairs with its prompt twice. Each side
-runs in a process of its own with the allocator and thread settings that the platform's launcher gives. Prints a table, writes
-benchmarks/out/reward.json.
+runs in a process of its own with the allocator and thread settings that the platform's launcher gives. Prints a table,
+writes benchmarks/out/reward.json.
 """
 
 from __future__ import annotations
