@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from django.templatetags.static import static
 
 from config import embedded
 
@@ -172,7 +173,14 @@ UNFOLD = {
     "SITE_HEADER": "Plumbline",
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
-}
+    "SITE_ICON": lambda request: static("icon.svg"),
+    "COLORS": {
+        "primary": {  # the accent of the pages, lighter and darker
+            "50": "#eef3fd", "100": "#dbe6fb", "200": "#bdd1f8", "300": "#93b4f5", "400": "#6590ee", "500": "#3f70e0",
+            "600": "#2456c7", "700": "#1f489f", "800": "#1c3c80", "900": "#1a3266", "950": "#111f42",
+        }
+    },
+}  # fmt: skip
 
 LOGGING = {
     "version": 1,
