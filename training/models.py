@@ -109,6 +109,9 @@ class Run(models.Model):
     error = models.TextField(blank=True)
     completions_digest = models.CharField(max_length=64, blank=True)
     node = models.CharField(max_length=120, blank=True)
+    key = models.CharField(
+        max_length=64, blank=True, help_text="Of the request: the same request twice starts one run."
+    )
     requested_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
     called_at = models.DateTimeField(default=timezone.now, help_text="When a worker was last asked to take it.")
@@ -124,6 +127,7 @@ class Run(models.Model):
         constraints = [
             # A checkpoint's digest covers its project and name: two runs of one name could make one and the same.
             models.UniqueConstraint(fields=["project", "name"], condition=~Q(name=""), name="one_run_per_name"),
+            models.UniqueConstraint(fields=["project", "key"], condition=~Q(key=""), name="one_run_per_request"),
             models.CheckConstraint(
                 condition=Q(state__in=["queued", "running", "cancelling"], finished_at=None)
                 | Q(state__in=["succeeded", "failed", "cancelled"], finished_at__isnull=False),

@@ -51,6 +51,19 @@ def test_starting_a_run(api, people, snapshot, called):
     assert {name: told[name] for name in expected} == expected
 
 
+def test_the_same_key_answers_with_the_same_run(api, snapshot, called):
+    asked = {**RUN, "snapshot": snapshot.digest}
+    answers = [
+        api("engineer").post("/api/v1/runs/", asked, "json", headers={"Idempotency-Key": key})
+        for key in ("a", "a", "b")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    ids = [answer.json()["id"] for answer in answers]
+    assert ids[0] == ids[1] != ids[2]
+    answer = api("engineer").post("/api/v1/runs/", asked, "json", headers={"Idempotency-Key": "k" * 65})
+    assert answer.status_code == 400
+
+
 def test_a_run_in_the_middle_tells_progress_and_what_it_made(api, make_run, make_checkpoint):
     sft = make_checkpoint("Policy", number=7)
     run = make_run(kind="sample", state="running", phase="sample", done=3, total=12, sample_base=True)

@@ -142,6 +142,35 @@ def test_a_base_model_that_is_no_folder_is_refused(create, models, settings, tmp
     assert create().pk
 
 
+def test_the_same_request_twice_starts_one_run(create, project):
+    first = create(key="k1")
+    assert create("sft", key="k1") == first
+    assert create(key="k2") != first
+    assert create() != create()  # without a key every request is one of its own
+    other = Project.objects.create(slug="other", name="Other")
+    with pytest.raises(Refused):  # another project's key is another key
+        create(key="k1", project=other)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_starts_one_run(create):
+    started, barrier = [], threading.Barrier(4)
+
+    def start():
+        barrier.wait()
+        started.append(create(key="click").pk)
+        connection.close()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 4
+    assert len(set(started)) == 1
+    assert Run.objects.count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_runs_of_one_name_at_the_same_moment_one_is_refused(create):
     said, barrier = [], threading.Barrier(2)

@@ -166,6 +166,25 @@ def test_a_run_that_was_given_up_meanwhile_is_ended_and_left_as_it_is(make_run, 
     assert launcher.marked(run_dir) == []
 
 
+def test_a_database_that_drops_its_connections_costs_a_run_nothing(make_run, settings):
+    run = make_run("wait")
+
+    def drop_and_stop():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            assert len(cursor.fetchall()) >= 2  # the worker's own and its heartbeat's
+        run_cancel(run_id=run.pk)
+
+    threading.Thread(target=_once_started, args=(settings.RUNS_DIR / str(run.pk), drop_and_stop)).start()
+    assert execution.run_execute(run_id=run.pk, module=SCRIPTED)
+    run.refresh_from_db()
+    assert (run.state, run.phase) == (Run.State.CANCELLED, "train")
+    assert "rank 0 of run" in run.log_tail  # written after the connection was lost
+
+
 def _once_started(run_dir, action):
     deadline = time.monotonic() + 60
     while not (run_dir / "started").exists() and time.monotonic() < deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -21,6 +22,7 @@ from training.selectors.checkpoints import checkpoint_parents, checkpoint_uses, 
 from training.services.errors import Refused
 from training.services.snapshots import snapshots_poll
 
+logger = logging.getLogger(__name__)
 _BY_PROJECT = OpenApiParameter("project", description="Only of the project with this slug.")
 
 
@@ -68,7 +70,10 @@ class SnapshotList(ListAPIView[PublishedSnapshot]):
         """List snapshots. Looks into the store first, so that one just published is there."""
         self.queryset = PublishedSnapshot.objects.filter(project__in=followed_projects(request))
         self.queryset = self.queryset.select_related("project")
-        snapshots_poll()
+        try:
+            snapshots_poll()
+        except OSError:  # what is known can be listed all the same
+            logger.warning("The artifact store is away.", exc_info=True)
         return super().list(request, *args, **kwargs)
 
 

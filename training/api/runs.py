@@ -100,9 +100,16 @@ class RunList(ListAPIView[Run]):
         self.queryset = runs.filter(**asked)
         return super().list(request, *args, **kwargs)
 
-    @extend_schema(request=RunRequestSerializer, responses={201: RunSerializer})
+    @extend_schema(
+        parameters=[OpenApiParameter("Idempotency-Key", location=OpenApiParameter.HEADER)],
+        request=RunRequestSerializer,
+        responses={201: RunSerializer},
+    )
     def post(self, request: Request) -> Response:
-        """Start a run."""
+        """Start a run. The same Idempotency-Key again answers with the run that it started."""
+        key = request.headers.get("Idempotency-Key", "")
+        if len(key) > 64:
+            raise serializers.ValidationError({"Idempotency-Key": ["Must have at most 64 characters."]})
         asked = RunRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         values: dict[str, Any] = asked.validated_data
@@ -110,7 +117,7 @@ class RunList(ListAPIView[Run]):
         require(request.user, project, TRAINING)
         values |= {name: values[name] or "" for name in ("policy", "reward")}
         with refusals_answered():
-            run = run_create(project=project, requested_by=cast(User, request.user), **values)
+            run = run_create(project=project, requested_by=cast(User, request.user), key=key, **values)
         tasks.run_call(run.pk)
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
 

@@ -35,11 +35,14 @@ def run_create(
     reward: str = "",
     models: Sequence[str] = (),
     name: str = "",
+    key: str = "",
 ) -> Run:
-    """A new run, queued. The caller enqueues `run_execute` for it.
+    """A new run, queued; or the run that a request with the same `key` started before. The caller calls a worker.
 
     Raises Refused with one sentence when an input, a setting or the name is wrong (see `run_plan`).
     """
+    if known := _started_by(project, key):
+        return known
     plan = run_plan(
         project=project,
         kind=kind,
@@ -63,13 +66,16 @@ def run_create(
                 sample_base=plan.sample_base,
                 preset=plan.preset,
                 settings=plan.settings,
+                key=key,
                 requested_by=requested_by,
             )
             run.sampled.set(plan.sampled)
             if not run.name:
                 run.name = f"{LABELS[kind]} {run.pk}"
                 run.save(update_fields=["name"])
-    except IntegrityError as error:  # two people gave the same name at the same moment
+    except IntegrityError as error:  # the same request, or the same name, at the same moment
+        if known := _started_by(project, key):
+            return known
         raise Refused(f"{project.name} has a run named {plan.name!r} already.") from error
     return run
 
@@ -128,6 +134,10 @@ def runs_to_call_again() -> list[int]:
     return [
         pk for pk in waiting.values_list("pk", flat=True) if waiting.filter(pk=pk).update(called_at=timezone.now())
     ]
+
+
+def _started_by(project: Project, key: str) -> Run | None:
+    return Run.objects.filter(project=project, key=key).first() if key else None
 
 
 def _movable(to: str, source: str | None) -> QuerySet[Run]:

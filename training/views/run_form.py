@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.forms.boundfield import BoundField
@@ -56,6 +57,9 @@ class RunForm(forms.Form):
     def __init__(self, project: Project, kind: str, preset: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.usual = as_dict(settings_for(kind, preset))
+        self.fields["key"] = forms.CharField(
+            required=False, max_length=64, initial=uuid4().hex, widget=forms.HiddenInput
+        )
         self.fields["name"] = forms.CharField(
             required=False, max_length=120, help_text="Empty: the platform numbers it, as in “SFT 12”."
         )
@@ -83,8 +87,8 @@ class RunForm(forms.Form):
             self.fields[_PREFIX + info.name] = _setting(info, self.usual[info.name])
 
     def inputs(self) -> list[BoundField]:
-        """The fields that are no settings, in their order."""
-        return [self[name] for name in self.fields if not name.startswith(_PREFIX)]
+        """The fields that are neither settings nor hidden, in their order."""
+        return [field for field in self.visible_fields() if not field.name.startswith(_PREFIX)]
 
     def groups(self) -> Iterator[Group]:
         """The settings in their groups; one that no group names is shown under "Other"."""

@@ -26,7 +26,6 @@ from training.selectors.snapshots import snapshot_counts
 from training.selectors.summaries import summary_rows
 from training.services.errors import Refused
 from training.services.runs import run_cancel, run_create
-from training.services.snapshots import snapshots_poll
 from training.views.run_form import RunForm
 
 _A_PAGE = 50
@@ -59,7 +58,6 @@ def run_new(request: HttpRequest) -> HttpResponse:
     projects = projects_required(request.user, TRAINING)
     project = projects.filter(slug=request.GET.get("project", "")).first() or projects[0]
     kind, preset = _one_of(KINDS, request.GET.get("kind"), "sft"), _one_of(PRESETS, request.GET.get("preset"), "cpu")
-    snapshots_poll()
     asked = request.GET
     initial: dict[str, Any] = {name: asked[name] for name in ("snapshot", "policy", "reward") if name in asked}
     if "models" in request.GET:
@@ -163,6 +161,7 @@ def _start(request: HttpRequest, form: RunForm, project: Project, kind: str, pre
         preset=preset,
         requested_by=cast(User, request.user),
         name=given["name"],
+        key=given["key"],
         snapshot=given["snapshot"],
         policy=given.get("policy", ""),
         reward=given.get("reward", ""),
