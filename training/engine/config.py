@@ -49,7 +49,7 @@ _PRESET_VALUES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("ppo", "cpu"): {
         "episodes": 192, "rollout_batch": 32, "minibatch": 16, "response_length": 48, "max_prompt_length": 128,
-        "warmup_iterations": 2, "kl_beta": 0.05, "learning_rate": 5e-6, "value_learning_rate": 2e-5,
+        "warmup_iterations": 1, "kl_beta": 0.05, "learning_rate": 1.5e-5, "value_learning_rate": 2e-5,
         "micro_tokens": 1024, "eval_prompts": 16,
     },
     ("sample", "small"): {"max_prompts": 256, "response_length": 256, "max_prompt_length": 512},
