@@ -2,8 +2,8 @@
 
     <digest>/manifest.json  completions.jsonl
 
-The manifest's meta carries the project, the snapshot that the prompts came from, the run and the purpose; a batch whose
-purpose is "ranking" is opened as ranking tasks where it is imported.
+The manifest's meta carries the project, the snapshot that the prompts came from, the run and the purpose; a batch
+whose purpose is "ranking" is opened as ranking tasks where it is imported.
 """
 
 from __future__ import annotations

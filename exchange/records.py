@@ -156,7 +156,7 @@ def write_records(path: Path, records: Iterable[Prompt | Demonstration | Ranking
     """Write records as JSON lines, streaming; return how many."""
     count = 0
     with path.open("w", encoding="utf-8", newline="\n") as stream:
-        for count, record in enumerate(records, start=1):
+        for count, record in enumerate(records, start=1):  # noqa: B007 - returned after the loop
             stream.write(to_line(record))
     return count
 

@@ -1,6 +1,7 @@
 """Real PostgreSQL and Valkey for the tests, over real sockets, in a directory of their own.
 
-Loaded as an early plugin, since Django's settings read the addresses. Set DATABASE_URL and REDIS_URL to use other servers.
+Loaded as an early plugin, since Django's settings read the addresses. Set DATABASE_URL and REDIS_URL to use other
+servers.
 """
 
 import atexit
