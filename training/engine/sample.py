@@ -8,7 +8,6 @@ models differ by their weights alone.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,7 +46,6 @@ def main(run: Run) -> Result:
         done, total = number * len(prompts) * s.samples_per_prompt, len(policies) * len(prompts) * s.samples_per_prompt
         answers, spent = answers_of(run, policy, prompts, done, total)
         batch, seconds = batch + answers, seconds + spent
-        gc.collect()
 
     run.report.progress("save", 0, 1)
     digest = write(run, batch) if run.rank == 0 else None
