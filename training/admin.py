@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from people.access import FOLLOWING, TRAINING, has_role, projects_for
 from people.models import Role, User
@@ -63,14 +64,21 @@ class FollowedAdmin(ModelAdmin):
 class RunForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's is not generic at run time
     """A new run. The service's own rules check it, so that nothing is refused after the form was accepted."""
 
-    preset = forms.ChoiceField(choices=[(preset, preset) for preset in PRESETS], initial="cpu")
+    preset = forms.ChoiceField(
+        choices=[(preset, preset) for preset in PRESETS], initial="cpu", widget=UnfoldAdminSelectWidget
+    )
     changed = forms.JSONField(
-        required=False, initial=dict, label="Settings", help_text='Those that differ from the preset: {"epochs": 2}.'
+        required=False,
+        initial=dict,
+        label="Settings",
+        help_text='Those that differ from the preset: {"epochs": 2}.',
+        widget=UnfoldAdminTextareaWidget,
     )
 
     class Meta:
         model = Run
         fields = ["project", "kind", "name", "snapshot", "policy", "reward", "sampled", "sample_base", "preset"]
+        labels = {"reward": "Reward model", "sampled": "Models to ask", "sample_base": "Ask the base model"}
 
     def clean(self) -> dict[str, Any]:
         """What `run_plan` refuses is the form's error."""
