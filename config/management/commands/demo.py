@@ -54,7 +54,8 @@ class Command(BaseCommand):
                 self._demo(site, plan)
                 if own is not None and not options["exit"]:
                     self.stdout.write("\nThe platform keeps serving; Ctrl-C stops it.")
-                    own.wait()
+                    with contextlib.suppress(KeyboardInterrupt):
+                        own.wait()
         except TakenError as error:
             raise CommandError(f"A demo runs already (process {error.note}).") from None
         except KeyboardInterrupt:
