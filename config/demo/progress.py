@@ -27,7 +27,7 @@ class Bar:
         self._tqdm: tqdm[None] | None = None
         if stream.isatty():
             self._tqdm = tqdm(
-                file=stream, desc=name, bar_format="{desc:<44.44} {bar} {postfix}", dynamic_ncols=True, leave=False
+                file=stream, desc=name, bar_format="{desc:<34.34} {bar} {unit}", dynamic_ncols=True, leave=False
             )
         self._phase, self._since, self._said, self._at_start = "", time.monotonic(), 0.0, 0
 
@@ -50,7 +50,8 @@ class Bar:
             self._tqdm.total = total
             self._tqdm.n = done
             self._tqdm.set_description_str(f"{self.name} · {phase}", refresh=False)
-            self._tqdm.set_postfix_str(", ".join(words))
+            self._tqdm.unit = ", ".join(words)  # {postfix} would put a comma before it
+            self._tqdm.refresh()
         elif fresh or now - self._said >= _EVERY:
             self._said = now
             self._line(f"{self.name} · {phase}: {', '.join(words)}")
