@@ -9,7 +9,7 @@ from people.views import admin_sign_in
 
 urlpatterns = [
     path("", home, name="home"),
-    path("admin/login/", admin_sign_in),  # before the admin's own
+    path("admin/login/", admin_sign_in, name="admin-sign-in"),  # in place of the one that the admin brings
     path("admin/", admin.site.urls),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
