@@ -1,4 +1,4 @@
-"""A real Chromium against the real server. Pages load nothing from other hosts and log no errors, in every test."""
+"""A real Chromium against the real server. In every test pages load nothing from other hosts and have no errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 def open_page(live_server, browser) -> Iterator[Callable[..., Page]]:
     """`open_page(path, user=None, size=WIDE, dark=False, **context)`: a page in a context of its own.
 
-    At the end of the test, errors in the page's console and requests to other hosts fail it.
+    At the end of the test, script errors, what the security policy stopped and requests to other hosts fail it.
     """
     contexts, problems = [], []
 
@@ -58,6 +58,12 @@ def open_page(live_server, browser) -> Iterator[Callable[..., Page]]:
             cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
         page = context.new_page()
+        page.on(
+            "console",
+            lambda message: (
+                problems.append(f"{page.url}: {message.text}") if "Content Security Policy" in message.text else None
+            ),
+        )
         page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
         page.on(
             "request",
