@@ -93,6 +93,8 @@ def read_manifest(directory: Path, *, format: str | None = None) -> dict[str, An
         raise EnvelopeError(f"The {MANIFEST} of {directory} cannot be read: {error}.") from error
     if not isinstance(manifest, dict) or not {"format", "version", "meta", "files"} <= manifest.keys():
         raise EnvelopeError(f"The {MANIFEST} of {directory} lacks its format, version, meta or files.")
+    if not isinstance(manifest["meta"], dict) or not _are_files(manifest["files"]):
+        raise EnvelopeError(f"The {MANIFEST} of {directory} does not say as it should what it holds.")
     if format is not None and manifest["format"] != format:
         raise EnvelopeError(f"{directory} holds {manifest['format']!r}, but {format!r} was asked for.")
     return manifest
@@ -106,13 +108,32 @@ def verify(directory: Path, *, format: str | None = None, digest: str | None = N
     manifest = read_manifest(directory, format=format)
     if digest is not None and manifest_digest(manifest) != digest:
         raise EnvelopeError(f"The manifest of {directory} was changed: its digest is no longer {digest[:12]}.")
-    for name, entry in manifest["files"].items():
-        path = directory / name
-        if not path.is_file():
-            raise EnvelopeError(f"{directory.name[:12]} lacks its file {name}.")
-        if path.stat().st_size != entry["bytes"] or file_sha256(path) != entry["sha256"]:
-            raise EnvelopeError(f"The file {name} of {directory.name[:12]} was changed since it was written.")
+    for name in manifest["files"]:
+        verify_file(directory, manifest, name)
     return manifest
+
+
+def verify_file(directory: Path, manifest: dict[str, Any], name: str) -> Path:
+    """The path of one file that the manifest lists, checked. Raises EnvelopeError when it is missing or changed."""
+    entry, path = manifest["files"][name], directory / name
+    if not path.is_file():
+        raise EnvelopeError(f"{directory.name[:12]} lacks its file {name}.")
+    if path.stat().st_size != entry["bytes"] or file_sha256(path) != entry["sha256"]:
+        raise EnvelopeError(f"The file {name} of {directory.name[:12]} was changed since it was written.")
+    return path
+
+
+def _are_files(files: Any) -> bool:
+    """Names with hash and size, none of which leads out of the directory: whoever fetches writes where they say."""
+    return isinstance(files, dict) and all(
+        name
+        and not name.startswith("/")
+        and ".." not in name.split("/")
+        and "\x00" not in name
+        and isinstance(entry, dict)
+        and {"sha256", "bytes"} <= entry.keys()
+        for name, entry in files.items()
+    )
 
 
 def _files_below(directory: Path) -> Iterator[tuple[str, Path]]:

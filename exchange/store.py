@@ -7,8 +7,10 @@ The manifest is uploaded last, so a reader never sees a half-written envelope. N
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,12 +40,14 @@ class Store:
         if self.filesystem.exists(f"{target}/{MANIFEST}"):
             return digest
         try:
-            for name in (*manifest["files"], MANIFEST):
+            for name in manifest["files"]:
                 self.filesystem.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
                 self.filesystem.put_file(str(directory / name), f"{target}/{name}")
+            self._put_manifest(directory / MANIFEST, target)
         except OSError:  # a full disk, a lost connection: half an envelope is worth nothing and takes room
             with suppress(OSError):
-                self.filesystem.rm(target, recursive=True)
+                if not self.filesystem.exists(f"{target}/{MANIFEST}"):  # else somebody else published it meanwhile
+                    self.filesystem.rm(target, recursive=True)
             raise
         return digest
 
@@ -52,14 +56,15 @@ class Store:
         path = self._path(kind, digest)
         return path if self.is_local else str(self.filesystem.unstrip_protocol(path))
 
-    def list(self, kind: str) -> list[str]:
-        """Digests of all finished envelopes of a kind, sorted."""
+    def list(self, kind: str, *, known: Collection[str] = ()) -> list[str]:
+        """Digests of all finished envelopes of a kind, sorted; without the `known`, which then cost no question."""
         root = f"{self.root}/{_known(kind)}"
         if not self.filesystem.isdir(root):
             return []
         self.filesystem.invalidate_cache(root)
         found = (entry.rstrip("/").rpartition("/")[2] for entry in self.filesystem.ls(root, detail=False))
-        return sorted(d for d in found if len(d) == 64 and self.filesystem.exists(f"{root}/{d}/{MANIFEST}"))
+        new = (digest for digest in found if len(digest) == 64 and digest not in known)
+        return sorted(digest for digest in new if self.filesystem.exists(f"{root}/{digest}/{MANIFEST}"))
 
     def manifest(self, kind: str, digest: str) -> dict[str, Any]:
         """The manifest of one envelope, without fetching its files."""
@@ -69,19 +74,40 @@ class Store:
             try:
                 self.filesystem.get_file(f"{self._path(kind, digest)}/{MANIFEST}", f"{folder}/{MANIFEST}")
             except FileNotFoundError as error:
-                raise EnvelopeError(f"The store has no {kind} {digest[:12]}.") from error
+                raise EnvelopeError(f"The store has no {kind.removesuffix('s')} {digest[:12]}.") from error
             return envelope.read_manifest(Path(folder))
 
     def fetch(self, kind: str, digest: str) -> Path:
         """A verified local directory of one envelope. Raises EnvelopeError when it is missing or changed."""
-        if self.is_local:
-            directory = Path(self._path(kind, digest))
-            if not directory.is_dir():
-                raise EnvelopeError(f"The store has no {kind} {digest[:12]}.")
-        else:
-            directory = self._cached(kind, digest)
+        directory = self._directory(kind, digest)
         envelope.verify(directory, digest=digest)
         return directory
+
+    def file(self, kind: str, digest: str, name: str) -> Path:
+        """One verified file of an envelope, the others unread. Raises EnvelopeError when it is missing or changed."""
+        directory = self._directory(kind, digest)
+        manifest = envelope.read_manifest(directory)
+        if envelope.manifest_digest(manifest) != digest or name not in manifest["files"]:
+            raise EnvelopeError(f"The store's {digest[:12]} holds no file {name}.")
+        return envelope.verify_file(directory, manifest, name)
+
+    def _directory(self, kind: str, digest: str) -> Path:
+        if not self.is_local:
+            return self._cached(kind, digest)
+        directory = Path(self._path(kind, digest))
+        if not directory.is_dir():
+            raise EnvelopeError(f"The store has no {kind.removesuffix('s')} {digest[:12]}.")
+        return directory
+
+    def _put_manifest(self, manifest: Path, target: str) -> None:
+        """The manifest appears whole: whoever polls the store would take half of one for a broken envelope."""
+        if self.is_local:
+            temporary = Path(target) / f".{MANIFEST}-{os.getpid()}"
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(manifest, temporary)
+            temporary.rename(Path(target) / MANIFEST)
+        else:
+            self.filesystem.put_file(str(manifest), f"{target}/{MANIFEST}")
 
     def _cached(self, kind: str, digest: str) -> Path:
         final = self.cache / _known(kind) / digest
@@ -96,10 +122,15 @@ class Store:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.filesystem.get_file(f"{self._path(kind, digest)}/{name}", str(target))
             envelope.verify(building, digest=digest)
-            if not final.exists():
+            try:
                 building.rename(final)
+            except OSError:  # another process fetched it at the same moment
+                if not (final / MANIFEST).exists():
+                    raise
         except FileNotFoundError as error:
-            raise EnvelopeError(f"The store's {kind} {digest[:12]} lacks a file: {error}.") from error
+            raise EnvelopeError(
+                f"The store's {kind.removesuffix('s')} {digest[:12]} lacks a file: {error}."
+            ) from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
         return final

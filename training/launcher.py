@@ -24,7 +24,9 @@ RUN_MARK = "PLUMBLINE_RUN_DIR"
 LAUNCHER_MARK = "PLUMBLINE_LAUNCHER"
 LOG = "log.txt"
 # What the web and the worker know and a training process has no business with.
-_PRIVATE = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+_PRIVATE = ("SECRET_KEY", "PSEUDONYM_KEY", "DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL", "DJANGO_SETTINGS_MODULE")
+# Keys of the artifact store: the worker fetches and publishes, a run reads and writes local folders.
+_STORE_KEYS = ("AWS_", "AZURE_STORAGE_", "GOOGLE_APPLICATION_CREDENTIALS", "FSSPEC_")
 # glibc gives freed memory back to the kernel and faults it in again at every step: kept, SFT on CPU is a fifth faster.
 _ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
@@ -75,7 +77,9 @@ def launch(run_dir: Path, module: str, *, processes: int = 1, env: dict[str, str
 
 def environment(run_dir: Path, processes: int, extra: dict[str, str]) -> dict[str, str]:
     """The environment of a run's processes. What the caller's environment sets already, threads included, is kept."""
-    inherited = {name: value for name, value in os.environ.items() if name not in _PRIVATE}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in _PRIVATE and not name.startswith(_STORE_KEYS)
+    }
     return {
         **_ALLOCATOR,
         "OMP_NUM_THREADS": str(max(1, physical_cores() // processes)),

@@ -40,8 +40,7 @@ def completion_batches_poll(*, store: Store) -> int:
     store that cannot be reached right now is tried again at the next poll.
     """
     known = set(CompletionBatch.objects.values_list("digest", flat=True))
-    new = [digest for digest in store.list(KIND) if digest not in known]
-    return sum(completion_batch_import(digest=digest, store=store) for digest in new)
+    return sum(completion_batch_import(digest=digest, store=store) for digest in store.list(KIND, known=known))
 
 
 def completion_batch_import(*, digest: str, store: Store) -> bool:

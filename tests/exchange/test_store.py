@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from exchange.envelope import EnvelopeError, write_envelope
+from exchange.envelope import EnvelopeError, canonical_json, manifest_digest, write_envelope
 from exchange.store import Store
 
 
@@ -121,3 +123,72 @@ def test_a_changed_cache_is_found_out(store, tmp_path):
 def test_unknown_kinds_are_a_mistake_of_the_caller(store):
     with pytest.raises(ValueError, match="unknown kind 'models'"):
         store.list("models")
+
+
+def test_what_is_known_is_not_listed_again(store, tmp_path):
+    digest, directory = envelope(tmp_path / "out")
+    other, second = envelope(tmp_path / "out", "other")
+    store.put("snapshots", directory)
+    store.put("snapshots", second)
+    assert store.list("snapshots", known={digest}) == [other]
+
+
+def test_one_file_is_verified_by_itself(store, tmp_path):
+    digest, directory = envelope(tmp_path / "out")
+    store.put("snapshots", directory)
+    assert store.file("snapshots", digest, "b.txt").read_text() == "b"
+    with pytest.raises(EnvelopeError, match=r"holds no file \.\./b\.txt"):
+        store.file("snapshots", digest, "../b.txt")
+    held = store.fetch("snapshots", digest)
+    (held / "inner" / "a.txt").write_text("jello")
+    assert store.file("snapshots", digest, "b.txt").read_text() == "b"
+    with pytest.raises(EnvelopeError, match=r"The file inner/a\.txt of"):
+        store.file("snapshots", digest, "inner/a.txt")
+
+
+def test_a_publication_that_fails_half_way_leaves_nothing(store, tmp_path, monkeypatch):
+    digest, directory = envelope(tmp_path / "out")
+    put = store.filesystem.put_file
+
+    def full(source, target, **options):
+        if target.endswith("a.txt"):
+            raise OSError(28, "No space left on device")
+        put(source, target, **options)
+
+    monkeypatch.setattr(store.filesystem, "put_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.put("snapshots", directory)
+    assert not store.filesystem.exists(f"{store.root}/snapshots/{digest}/b.txt")
+    assert not store.filesystem.exists(f"{store.root}/snapshots/{digest}/manifest.json")
+
+
+def test_a_manifest_is_never_seen_half_written(tmp_path, monkeypatch):
+    store = Store(str(tmp_path / "store"), cache=tmp_path / "cache")
+    digest, directory = envelope(tmp_path / "out")
+    seen = []
+    copy = shutil.copyfile
+
+    def slow(source, target):
+        Path(target).write_bytes(Path(source).read_bytes()[:10])
+        seen.append(store.list("snapshots"))
+        return copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", slow)
+    store.put("snapshots", directory)
+    assert seen
+    assert not any(seen)
+    assert store.list("snapshots") == [digest]
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", ""])
+def test_a_manifest_that_leads_out_of_its_directory_writes_nothing(store, tmp_path, name):
+    entry = {"sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1}
+    manifest = {"format": "plumbline.test", "version": 1, "meta": {}, "files": {name: entry}}
+    digest = manifest_digest(manifest)
+    target = f"{store.root}/snapshots/{digest}"
+    store.filesystem.makedirs(target, exist_ok=True)
+    store.filesystem.pipe_file(f"{target}/manifest.json", canonical_json(manifest).encode())
+    for ask in (store.fetch, store.manifest):
+        with pytest.raises(EnvelopeError, match="does not say as it should what it holds"):
+            ask("snapshots", digest)
+    assert list(tmp_path.rglob("evil.txt")) == []

@@ -204,7 +204,7 @@ def test_a_damaged_batch_is_kept_as_a_row_and_the_next_one_is_imported(project, 
         (other / "completions.jsonl").write_text(json.dumps({"id": "x"}) + "\n")
         meta = {"project": "demo", "purpose": "ranking"}
         form = "plumbline.snapshot" if harm == "format" else batches.FORMAT
-        seal(other, format=form, version=1, meta=["demo"] if harm == "meta" else meta)  # type: ignore[arg-type]
+        seal(other, format=form, version=1, meta={"project": ["demo"]} if harm == "meta" else meta)
         digest = store.put("completions", other)
     fine = publish(store, [answer(prompt, "c", 0), answer(prompt, "d", 1)], tmp_path, run="8")
     completion_batches_poll(store=store)

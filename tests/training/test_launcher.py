@@ -113,12 +113,20 @@ def test_what_a_killed_worker_left_is_found_as_orphans_and_ended(run_dir):
 
 
 def test_the_platforms_secrets_stay_with_the_platform(run_dir, monkeypatch):
-    monkeypatch.setenv("SECRET_KEY", "k")
-    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@h/d")
-    monkeypatch.setenv("HF_HOME", "/models")
+    secrets = {
+        "SECRET_KEY": "k",
+        "PSEUDONYM_KEY": "q",
+        "DATABASE_URL": "postgresql://u:p@h/d",
+        "REDIS_URL": "redis://:p@h/0",
+        "ARTIFACTS_URL": "s3://bucket",
+        "AWS_SECRET_ACCESS_KEY": "a",
+        "AZURE_STORAGE_ACCOUNT_KEY": "z",
+        "GOOGLE_APPLICATION_CREDENTIALS": "/key.json",
+    }
+    for name, value in {**secrets, "HF_HOME": "/models"}.items():
+        monkeypatch.setenv(name, value)
     environment = launcher.environment(run_dir, 1, {})
-    assert "SECRET_KEY" not in environment
-    assert "DATABASE_URL" not in environment
+    assert secrets.keys() & environment.keys() == set()
     assert environment["HF_HOME"] == "/models"
     assert environment["MALLOC_MMAP_MAX_"] == "0"
 

@@ -23,16 +23,14 @@ def snapshots_poll() -> int:
     artifacts = store()
     known = set(PublishedSnapshot.objects.values_list("digest", flat=True))
     added = 0
-    for digest in artifacts.list(KIND):
-        if digest in known:
-            continue
+    for digest in artifacts.list(KIND, known=known):
         try:
             manifest = artifacts.manifest(KIND, digest)
         except EnvelopeError as error:
             _log_once(digest, str(error))
             continue
-        slug = manifest["meta"].get("project", "")
-        project = Project.objects.filter(slug=slug).first()
+        slug = manifest["meta"].get("project")
+        project = Project.objects.filter(slug=slug).first() if isinstance(slug, str) else None
         if manifest["format"] != FORMAT or project is None:
             _log_once(digest, f"Snapshot {digest[:12]} is of an unknown project {slug!r}, so it is left alone.")
             continue

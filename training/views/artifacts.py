@@ -83,7 +83,7 @@ def _file(kind: str, digest: str, name: str, manifest: dict[str, object]) -> Fil
     if not isinstance(files, dict) or name not in files:  # so that no other path can be asked for
         raise Http404
     try:
-        path = store().fetch(kind, digest) / name
+        path = store().file(kind, digest, name)
     except EnvelopeError as error:
         raise Http404(str(error)) from error
     return FileResponse(path.open("rb"), as_attachment=True, filename=f"{digest[:12]}-{path.name}")
