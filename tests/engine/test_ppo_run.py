@@ -1,6 +1,8 @@
 """SFT, reward model, PPO and samples one after the other through their run directories, on the tiny model."""
 
+import itertools
 import json
+import math
 import shutil
 
 import pytest
@@ -11,7 +13,7 @@ from exchange import envelope
 from exchange.records import Demonstration, Prompt, RankedCompletion, RankingGroup
 from exchange.snapshot import write_snapshot
 from tests.engine.conftest import WORDS, ended, prepare, prompt_of, split_of
-from training.engine import ppo, reward, sample, sft
+from training.engine import episodes, ppo, ppo_report, reward, sample, sft
 from training.engine.runtime import execute
 from training.engine.sampling import sample as draw
 
@@ -128,6 +130,37 @@ def test_without_held_out_prompts_the_training_prompts_give_start_and_end(chain)
     assert [ran.summary["reward_start"], ran.summary["reward_end"]] == pytest.approx(rewards, abs=1e-5)
     assert ran.summary["reward_rule"] == "mean of the first and of the last 1 of 2 iterations on training prompts"
     assert any("last 16 episodes" in line["text"] for line in ran.of("note"))
+
+
+def test_an_iteration_without_numbers_costs_its_figures_and_not_the_run(chain, monkeypatch):
+    plain, calls = episodes.answer_scores, itertools.count()
+
+    def scores(*args):
+        found = plain(*args)
+        return found * math.nan if next(calls) == 0 else found
+
+    monkeypatch.setattr(episodes, "answer_scores", scores)
+    short = {**PPO, "episodes": 64, "eval_prompts": 0}
+    ran = chain.run("ppo", short, policy=chain.sft, reward=chain.reward)
+    assert ran.code == 0, ran.result
+    first, last = (line["values"] for line in ran.of("metrics"))
+    assert first["reward"] is None
+    assert "reward_start" not in ran.summary
+    assert ran.summary["mean_length_start"] == pytest.approx(first["mean_length"], abs=1e-5)
+    assert ran.summary["reward_end"] == pytest.approx(last["reward"], abs=1e-5)
+    assert ran.summary["skipped_steps"] == 1
+    assert ran.result["digest"]
+
+
+def test_means_over_a_quarter_pass_over_what_is_not_finite():
+    """8 iterations, quarters of 2: rewards (1, NaN) and (NaN, NaN), kl 2 and 4 at the start."""
+    names = ("reward", "score", "kl", "eos_rate", "mean_length")
+    history = [dict.fromkeys(names, float(n)) for n in range(1, 9)]
+    history[1]["reward"] = history[6]["reward"] = history[7]["reward"] = math.nan
+    history[0]["kl"], history[1]["kl"] = 2.0, 4.0
+    summary = ppo_report.start_and_end({}, {}, history)
+    assert (summary["reward_start"], summary["kl_start"], summary["kl_end"]) == (1.0, 3.0, 7.5)
+    assert "reward_end" not in summary
 
 
 def test_what_cannot_be_trained_is_refused_in_one_sentence(chain):

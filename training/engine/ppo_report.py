@@ -106,7 +106,10 @@ def shown(messages: Sequence[Message]) -> str:
 def start_and_end(
     before: dict[str, float], after: dict[str, float], history: Sequence[dict[str, float]]
 ) -> dict[str, float | str]:
-    """The summary's …_start and …_end: held-out prompts before and after, or else the first and last quarter."""
+    """The summary's …_start and …_end: held-out prompts before and after, or else the first and last quarter.
+
+    A figure that is not finite is left out: no checkpoint could be sealed with it.
+    """
     if before and after:
         rule = f"same {before['answers']:.0f} held-out prompts and seeds before and after; ± 1.96 standard errors"
         start, end = before, after
@@ -114,13 +117,14 @@ def start_and_end(
         quarter = max(1, len(history) // 4)
         rule = f"mean of the first and of the last {quarter} of {len(history)} iterations on training prompts"
         start, end = _mean(history[:quarter]), _mean(history[-quarter:])
-    kept = (*_KEPT, "reward_margin") if start is before else _KEPT
-    return {
-        **{f"{name}_start": round(start[name], 6) + 0.0 for name in kept},  # + 0.0: no −0
-        **{f"{name}_end": round(end[name], 6) + 0.0 for name in kept},
-        "reward_rule": rule,
-    }
+    kept = (*_KEPT, "reward_margin")
+    sides = {"start": start, "end": end}
+    figures = {f"{name}_{when}": side[name] for when, side in sides.items() for name in kept if name in side}
+    finite = {name: round(value, 6) + 0.0 for name, value in figures.items() if math.isfinite(value)}  # + 0.0: no −0
+    return {**finite, "reward_rule": rule}
 
 
 def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(one[name] for one in figures) / len(figures) for name in _KEPT}
+    """Means over the iterations whose figure is finite: one that learned nothing for a NaN is noted and left out."""
+    finite = {name: [one[name] for one in figures if math.isfinite(one[name])] for name in _KEPT}
+    return {name: sum(values) / len(values) for name, values in finite.items() if values}
