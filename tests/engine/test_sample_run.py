@@ -1,6 +1,10 @@
 """Sampling several models on the same held-out prompts, through the run directory."""
 
+import math
+import shutil
+
 import pytest
+from safetensors.torch import load_file, save_file
 
 from exchange import completions, envelope
 from exchange.records import Prompt
@@ -95,6 +99,19 @@ def test_the_split_and_the_limits_are_kept_and_what_they_leave_out_is_said(run):
     ran = run({"max_prompt_length": 34, "max_prompts": 1}, policies=[BASE])
     assert (ran.summary["left_out_long"], ran.summary["left_out_budget"], ran.summary["prompts"]) == (1, 1, 1)
     assert ran.of("note")[0]["text"].startswith("1 heldout prompts; left out: 1 over")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_model_whose_numbers_are_not_finite_is_named(run, place, tuned, temperature):
+    folder = place / f"broken-{temperature}"
+    shutil.copytree(tuned["path"], folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: weight * math.nan for name, weight in weights.items()}, folder / "model.safetensors", {"format": "pt"}
+    )
+    digest = envelope.seal(folder, format="plumbline.checkpoint", version=1, meta={})
+    broken = {"name": "SFT 9", "path": str(folder), "digest": digest}
+    assert run({"temperature": temperature}, policies=[broken]).refusal == "The numbers of SFT 9 are not finite."
 
 
 def test_refusals(run, tuned):

@@ -173,9 +173,19 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it():
     assert torch.allclose(logprob.exp(), expected)
 
 
-def test_a_model_that_answers_nan_is_refused():
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_model_that_answers_what_is_not_finite_is_refused(temperature, bad):
+    logits = torch.zeros(2, 4)
+    logits[1, 2] = bad
     with pytest.raises(FloatingPointError, match="not finite"):
-        sampling.choose(torch.full((1, 4), math.nan), torch.tensor([0.5], dtype=torch.float64), temperature=1.0)
+        sampling.choose(logits, torch.tensor([0.5, 0.5], dtype=torch.float64), temperature=temperature)
+
+
+def test_a_token_that_the_model_rules_out_is_never_drawn_and_no_error():
+    logits = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0]], dtype=torch.float64)
+    tokens = [sampling.choose(logits, torch.tensor([u], dtype=torch.float64), temperature=1.0)[0] for u in (0.4, 0.6)]
+    assert [int(token) for token in tokens] == [1, 3]
 
 
 def test_left_padding_counts_positions_from_the_first_real_token():

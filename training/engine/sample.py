@@ -102,13 +102,16 @@ def answers_of(
     rows = [(by_id[id], number) for id in prompts for number in range(s.samples_per_prompt)][run.rank :: run.world]
     run.report.progress("sample", done, total)
     began = time.monotonic()
-    sampled = sample(
-        model, [question.prompt for question, _ in rows],
-        seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
-        eos_id=tokenizer.eos_token_id, pad_id=tokenizer.pad_token_id, max_new_tokens=s.response_length,
-        temperature=s.temperature, top_p=s.top_p, batch_rows=s.batch_rows,
-        on_step=lambda count: run.report.progress("sample", min(done + round(count * run.world), total), total),
-    )  # fmt: skip
+    try:
+        sampled = sample(
+            model, [question.prompt for question, _ in rows],
+            seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
+            eos_id=tokenizer.eos_token_id, pad_id=tokenizer.pad_token_id, max_new_tokens=s.response_length,
+            temperature=s.temperature, top_p=s.top_p, batch_rows=s.batch_rows,
+            on_step=lambda count: run.report.progress("sample", min(done + round(count * run.world), total), total),
+        )  # fmt: skip
+    except FloatingPointError as error:
+        raise RunError(f"The numbers of {policy['name']} are not finite.") from error
     spent = time.monotonic() - began
     batch = [
         Completion(

@@ -102,15 +102,15 @@ def choose(logits: Tensor, uniform: Tensor, *, temperature: float, top_p: float 
 
     `logits` [n, V]; `uniform` [n] in [0, 1), float64. One uniform number decides a token, so that a row's draws do not
     depend on how many rows are drawn together. The log-probability is of the distribution drawn from (after top_p);
-    at temperature 0 it is of softmax(logits).
+    at temperature 0 it is of softmax(logits). Raises FloatingPointError where a row's logits have a NaN or no maximum.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
+    if not torch.isfinite(logits.amax(-1)).all():
+        raise FloatingPointError("the model's logits are not finite")
     if temperature == 0:
         token = logits.argmax(-1)
         return token, logits.log_softmax(-1).gather(-1, token[:, None])[:, 0]
     probability = (logits / temperature).softmax(-1)
-    if not torch.isfinite(probability[:, 0]).all():
-        raise FloatingPointError("the model's logits are not finite")
     if top_p < 1:
         ordered, index = probability.sort(dim=-1, descending=True, stable=True)
         before = ordered.cumsum(-1) - ordered
