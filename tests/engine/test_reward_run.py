@@ -1,6 +1,7 @@
 """The reward model through its run directory on the tiny model: what it learns, its bias, its plain checkpoint."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from exchange.records import Demonstration, RankingGroup
 from exchange.snapshot import read_snapshot
 from tests.engine.conftest import WORDS, demonstration, ranking, split_of
-from training.engine import heads
+from training.engine import heads, reward
 from training.engine.accuracy import pair_accuracy
 from training.engine.models import encode_completion, encode_prompt, load_reward
 from training.engine.reward import score_families
@@ -94,6 +95,39 @@ def test_without_demonstrations_the_bias_stays_0(make_snapshot, run_script):
     ran = run_script("reward", make_snapshot([], [ranking("oak", "train")]), {**LEARN, "epochs": 1})
     assert ran.summary["bias"] == 0.0
     assert any("keep the bias 0" in note["text"] for note in ran.of("note"))
+
+
+def test_a_skipped_step_does_not_cost_the_run(make_snapshot, run_script, monkeypatch):
+    """The second ranking's loss is NaN: its step is skipped and the run's figures are of the others."""
+    real, calls = reward.kway_loss, 0
+
+    def once_not_finite(scores, targets):
+        nonlocal calls
+        calls += 1
+        return real(scores, targets) * (math.nan if calls == 2 else 1.0)
+
+    monkeypatch.setattr(reward, "kway_loss", once_not_finite)
+    ran = run_script("reward", make_snapshot(), LEARN)
+    assert ran.code == 0, ran.result
+    losses = [line["values"]["loss"] for line in ran.of("metrics")]  # 24 steps, so a quarter is 6
+    assert losses[0] is None
+    assert ran.summary["train_loss_start"] == pytest.approx(sum(losses[1:6]) / 5, abs=1e-5)
+    assert ran.summary["train_loss_end"] == pytest.approx(sum(losses[-6:]) / 6, abs=1e-5)
+
+
+def test_a_figure_without_a_finite_part_is_absent(make_snapshot, run_script, monkeypatch):
+    real, calls = reward.kway_loss, 0
+
+    def first_step_not_finite(scores, targets):
+        nonlocal calls
+        calls += 1
+        return real(scores, targets) * (math.nan if calls <= 3 else 1.0)
+
+    monkeypatch.setattr(reward, "kway_loss", first_step_not_finite)
+    ran = run_script("reward", make_snapshot(), {**LEARN, "epochs": 1})  # 3 steps, so a quarter is 1
+    assert ran.code == 0, ran.result
+    assert "train_loss_start" not in ran.summary
+    assert math.isfinite(ran.summary["train_loss_end"])
 
 
 def test_prefix_and_rows_train_the_same_model(make_snapshot, run_script):

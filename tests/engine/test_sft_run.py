@@ -187,6 +187,20 @@ def test_other_errors_are_for_the_engineer(make_snapshot, tmp_path, models_dir, 
     assert "deep inside" in capfd.readouterr().err
 
 
+def test_figures_that_are_not_finite_are_left_out_of_result_and_checkpoint(
+    make_snapshot, tmp_path, models_dir, monkeypatch
+):
+    monkeypatch.setattr(sft, "evaluate", lambda run, model, dialogues, *, step: (math.nan if step else 2.5, 10))
+    directory = prepare(tmp_path / "nan", "sft", make_snapshot(), models_dir, {**LEARN, "epochs": 1})
+    ran = ended(directory, execute("sft", sft.main, directory))
+    assert ran.code == 0, ran.result
+    assert ran.summary["valid_loss_before"] == 2.5
+    assert "valid_loss_after" not in ran.summary
+    recorded = json.loads((directory / "checkpoints/final/plumbline.json").read_text())["summary"]
+    assert "valid_loss_after" not in recorded
+    assert ran.of("note")[-1]["text"] == "Figures that were not finite are left out: valid_loss_after."
+
+
 def test_a_stopped_process_says_so(make_snapshot, tmp_path, models_dir):
     directory = prepare(tmp_path / "long", "sft", make_snapshot(), models_dir, {**LEARN, "epochs": 1000})
     process = subprocess.Popen(

@@ -22,7 +22,7 @@ from exchange import envelope
 from training.engine.config import as_dict
 from training.engine.errors import RunError
 from training.engine.models import CHECKPOINT_FORMAT
-from training.engine.runtime import Run
+from training.engine.runtime import Run, finite_figures
 
 FINAL = "checkpoints/final"
 VERSION = 1
@@ -94,7 +94,9 @@ def _lineage(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
         "snapshot": inputs.get("snapshot_digest"),
         "code_version": run.code_version,
         "settings": as_dict(run.settings),
-        "summary": {name: value for name, value in summary.items() if not name.endswith("_per_second")},
+        "summary": {
+            name: value for name, value in finite_figures(summary).items() if not name.endswith("_per_second")
+        },
     }
 
 

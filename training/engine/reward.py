@@ -10,6 +10,7 @@ people's demonstrations to 0.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 
 import torch
@@ -94,13 +95,14 @@ def main(run: Run) -> Result:
         "train_pairs": train_pairs,
         "train_tokens": seen,
         "steps": total,
-        "train_loss_start": round(sum(losses[:quarter]) / quarter, 5),
-        "train_loss_end": round(sum(losses[-quarter:]) / quarter, 5),
         "left_out_long": found.left_out_long,
         "left_out_ties": len(found.items) - len(useful),
         "left_out_budget": beyond,
         "tokens_per_second": round(speed, 1),
     }
+    for name, part in (("train_loss_start", losses[:quarter]), ("train_loss_end", losses[-quarter:])):
+        if finite := [loss for loss in part if math.isfinite(loss)]:  # a skipped step's loss may be NaN
+            summary[name] = round(sum(finite) / len(finite), 5)
     summary |= evaluate(run, model, valid, step=total)
     spoken = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
     summary |= set_bias(run, model, spoken.items)

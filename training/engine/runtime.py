@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -85,7 +86,10 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
             (directory / "result.json").unlink(missing_ok=True)
         run = open_run(kind, directory)
         result = main(run)
-        answer = {"ok": True, "summary": result.summary, "checkpoint": result.checkpoint, "digest": result.digest,
+        summary = finite_figures(result.summary)
+        if lost := sorted(result.summary.keys() - summary.keys()):
+            run.report.note(f"Figures that were not finite are left out: {', '.join(lost)}.")
+        answer = {"ok": True, "summary": summary, "checkpoint": result.checkpoint, "digest": result.digest,
                   "completions": result.completions}  # fmt: skip
         answer = {name: value for name, value in answer.items() if value is not None}
     except RunStopped:
@@ -138,6 +142,11 @@ def seed_everything(seed: int) -> None:
     """Seed Python's and torch's generators, on every device."""
     random.seed(seed)
     torch.manual_seed(seed)
+
+
+def finite_figures(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary without its numbers that are not finite: JSON has no NaN, and one of them must not cost the run."""
+    return {name: value for name, value in summary.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
 def all_sum(run: Run, values: list[float]) -> list[float]:
