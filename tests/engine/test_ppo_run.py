@@ -132,6 +132,24 @@ def test_without_held_out_prompts_the_training_prompts_give_start_and_end(chain)
     assert any("last 16 episodes" in line["text"] for line in ran.of("note"))
 
 
+def test_a_cut_answer_has_room_for_the_end_token_the_reward_model_reads(chain):
+    """The reward model's room is made 72 tokens: 60 + 12 would fit, the end token behind them would not."""
+    narrow = chain.folder / "narrow"
+    shutil.copytree(chain.reward["path"], narrow)
+    config = json.loads((narrow / "config.json").read_text(encoding="utf-8"))
+    config["max_position_embeddings"] = 72
+    (narrow / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    digest = envelope.seal(narrow, format="plumbline.checkpoint", version=1, meta={})
+    reward = {"name": "RM 8", "path": str(narrow), "digest": digest}
+    ran = chain.run("ppo", {**PPO, "response_length": 12}, policy=chain.sft, reward=reward)
+    assert ran.refusal == (
+        "max_prompt_length, response_length and the end token are 73 tokens together, but the reward model reads at "
+        "most 72."
+    )
+    fits = {**PPO, "response_length": 11, "episodes": 32, "eval_prompts": 0}
+    assert chain.run("ppo", fits, policy=chain.sft, reward=reward).code == 0
+
+
 def test_an_iteration_without_numbers_costs_its_figures_and_not_the_run(chain, monkeypatch):
     plain, calls = episodes.answer_scores, itertools.count()
 
@@ -172,7 +190,10 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(chain):
 
     assert refusal(reward=chain.sft) == "SFT 1 is not a reward model."
     assert refusal({"max_prompt_length": 10}) == "The snapshot has no training prompts of at most 10 tokens."
-    assert "but the model reads at most 4,096" in refusal({"max_prompt_length": 4000, "response_length": 97})
+    assert refusal({"max_prompt_length": 4000, "response_length": 96}) == (
+        "max_prompt_length, response_length and the end token are 4,097 tokens together, but the policy reads at "
+        "most 4,096."
+    )
     other = chain.folder / "other"
     shutil.copytree(chain.reward["path"], other)
     tokenizer = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))

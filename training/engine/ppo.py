@@ -28,7 +28,7 @@ from training.engine.config import PPOSettings
 from training.engine.data import Question
 from training.engine.episodes import Episodes, Models
 from training.engine.errors import RunError
-from training.engine.models import load_policy, load_reward
+from training.engine.models import load_policy, load_reward, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW
 from training.engine.runtime import Result, Run, all_sum, run_main
 from training.engine.sampling import Sampled, check_room, row_seed, sample
@@ -44,7 +44,9 @@ def main(run: Run) -> Result:
     folder = data.open_snapshot(run.inputs)
     learner = load(run)
     checkpoint.check_space(run, learner.models.policy)
-    check_room(learner.models.policy, s.max_prompt_length, s.response_length)
+    # The value model is of the reward model's checkpoint, so it has the same room.
+    for model, name in ((learner.models.policy, "the policy"), (learner.models.reward, "the reward model")):
+        check_room(model, s.max_prompt_length, s.response_length, end=1, name=name)
     train, held_out, left_out = questions(learner, folder)
     iterations = s.episodes // s.rollout_batch
 
@@ -90,7 +92,7 @@ def load(run: Run) -> Learner:
     learning, frozen = ({"dtype": dtype, "device": run.device} for dtype in (torch.float32, run.dtype))
     report.progress("load", 0, 4)
     policy, tokenizer = load_policy(inputs, inputs["policy"], **learning)
-    if not episodes.unembeds_plainly(policy):
+    if not unembeds_plainly(policy):
         raise RunError("PPO cannot train this architecture: it changes its logits after the unembedding.")
     report.progress("load", 1, 4)
     policy_optimizer = MasterAdamW(policy, lower=policy, dtype=run.dtype)

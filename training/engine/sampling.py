@@ -87,13 +87,16 @@ def sample(
     return [answers[i] for i in range(len(prompts))]
 
 
-def check_room(model: PreTrainedModel, prompt: int, answer: int) -> None:
-    """Raise RunError when prompts and answers of these lengths, in tokens, do not fit into what the model can read."""
+def check_room(model: PreTrainedModel, prompt: int, answer: int, *, end: int = 0, name: str = "the model") -> None:
+    """Raise RunError when prompts and answers of these lengths, in tokens, do not fit into what the model can read.
+
+    `end` is 1 for a model that reads an end token behind an answer that was cut at its full length.
+    """
     room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if room is not None and prompt + answer > room:
+    if room is not None and prompt + answer + end > room:
+        what = ", response_length and the end token" if end else " and response_length"
         raise RunError(
-            f"max_prompt_length and response_length are {prompt + answer:,} tokens together, but the model reads at "
-            f"most {room:,}."
+            f"max_prompt_length{what} are {prompt + answer + end:,} tokens together, but {name} reads at most {room:,}."
         )
 
 
