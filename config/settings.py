@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.addresses.without_nul",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -132,8 +133,10 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
-    "PAGE_SIZE": 50,
+    "DEFAULT_PARSER_CLASSES": ["people.api.parsing.ReadableJSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],  # for people there is /api/v1/docs/
+    "EXCEPTION_HANDLER": "people.api.errors.error_answered",
+    "DEFAULT_PAGINATION_CLASS": "people.api.paging.Paging",
     # Whose X-Forwarded-For to believe when attempts to sign in are counted: nobody's, or the proxies in front.
     "NUM_PROXIES": env.int("PROXIES", default=1 if HTTPS else 0),
     "DEFAULT_THROTTLE_RATES": {"sign-in": env.str("SIGN_IN_RATE", default="20/min")},
@@ -146,6 +149,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "people.models.Role",
+        "TaskKindEnum": "labeling.models.task.Task.Kind",
+        "AssignmentStateEnum": "labeling.models.task.Assignment.State",
+        "JobStateEnum": "labeling.models.importing.Import.State",
+        "RunKindEnum": "training.models.Run.Kind",
+        "RunStateEnum": "training.models.Run.State",
+        "CheckpointKindEnum": "training.models.Checkpoint.Kind",
+        "MessageRoleEnum": ["system", "user", "assistant"],
+    },
 }
 
 CELERY_BROKER_URL = embedded.celery_url(REDIS_URL)

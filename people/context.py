@@ -15,8 +15,8 @@ def navigation(request: HttpRequest) -> dict[str, object]:
 
 
 def _links(request: HttpRequest) -> list[dict[str, object]]:
-    user = request.user
-    if not user.is_authenticated:
+    user = getattr(request, "user", None)  # none yet where an error came before the session was read
+    if user is None or not user.is_authenticated:
         return []
     if user.is_superuser:
         roles: set[str] = {*LABELING, *FOLLOWING}

@@ -16,7 +16,7 @@ def prompts_found(project: Project, *, search: str = "", split: str = "") -> Que
     prompts = Prompt.objects.filter(project=project)
     if split:
         prompts = prompts.filter(split=split)
-    if words := search.replace("\x00", "").strip()[:MAX_SEARCH]:
+    if words := search.strip()[:MAX_SEARCH]:
         prompts = prompts.annotate(words=Cast("messages", TextField())).filter(
             Q(words__icontains=words) | Q(external_id__icontains=words) | Q(author__icontains=words)
         )

@@ -1,12 +1,17 @@
-"""A service's refusal as an answer: {"detail": sentence} with 400."""
+"""Refusals as answers: {"detail": sentence}, with 400 for a service's and 413 for a body that is too long."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework import status
 from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
 
 from people.services.errors import Refused
 
@@ -15,6 +20,19 @@ class RefusedRequest(APIException):
     """400 with the service's sentence."""
 
     status_code = status.HTTP_400_BAD_REQUEST
+
+
+class TooLarge(APIException):
+    """413: the body is longer than the server reads."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+
+
+def error_answered(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Every error of the API as an answer; None for those that are ours."""
+    if isinstance(error, RequestDataTooBig):
+        error = TooLarge(f"The body is longer than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes.")
+    return exception_handler(error, context)
 
 
 @contextmanager

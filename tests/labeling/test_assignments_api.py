@@ -159,7 +159,7 @@ def test_a_draft_is_kept_and_given_back(project, ada):
     [
         ([1, 2], 400, "A draft is a JSON object."),
         ({"text": "x" * 1_000_001}, 400, "more than the 1,000,000 that can be saved"),
-        ({"text": "x" * 9_000_000}, 413, "The draft is longer than 1,000,000 bytes."),
+        ({"text": "x" * 9_000_000}, 413, "The body is longer than 8,388,608 bytes."),
     ],
 )
 def test_what_is_no_draft_is_refused(project, ada, body, status, sentence):

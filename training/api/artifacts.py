@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _BY_PROJECT = OpenApiParameter("project", description="Only of the project with this slug.")
 
 
-class SnapshotSerializer(serializers.ModelSerializer[PublishedSnapshot]):
+class PublishedSnapshotSerializer(serializers.ModelSerializer[PublishedSnapshot]):
     """A snapshot as training knows it."""
 
     project = serializers.CharField(source="project.slug")
@@ -62,7 +62,7 @@ class CheckpointSerializer(serializers.ModelSerializer[Checkpoint]):
 class SnapshotList(ListAPIView[PublishedSnapshot]):
     """The snapshots that runs can learn from, of the projects that one follows, newest first."""
 
-    serializer_class = SnapshotSerializer
+    serializer_class = PublishedSnapshotSerializer
     queryset = PublishedSnapshot.objects.none()
 
     @extend_schema(parameters=[_BY_PROJECT])
