@@ -2,12 +2,19 @@
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForSequenceClassification, MistralConfig, MistralForSequenceClassification
+from transformers import (
+    GraniteMoeHybridConfig,
+    GraniteMoeHybridForCausalLM,
+    LlamaConfig,
+    LlamaForSequenceClassification,
+    MistralConfig,
+    MistralForSequenceClassification,
+)
 
 from tests.engine.conftest import in_double
 from training.engine import heads
 from training.engine.attention import Tree, has_tree_attention, tree_attention, use_tree_attention
-from training.engine.layout import lay, pack, rows
+from training.engine.layout import lay, pack, rows, share_prompts
 from training.engine.losses import kway_loss, pair_targets
 
 FAMILIES = {
@@ -23,14 +30,15 @@ FAMILIES = {
 }
 
 
+SMALL = {
+    "vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "pad_token_id": 0, "eos_token_id": 2, "bos_token_id": None, "num_labels": 1,
+}  # fmt: skip
+
+
 def reward_model(seed: int = 3) -> LlamaForSequenceClassification:
     torch.manual_seed(seed)
-    model = LlamaForSequenceClassification(
-        LlamaConfig(
-            vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, pad_token_id=0, eos_token_id=2, bos_token_id=None, num_labels=1,
-        )
-    )  # fmt: skip
+    model = LlamaForSequenceClassification(LlamaConfig(**SMALL))
     heads.init_head(model, seed)
     assert use_tree_attention(model)
     return in_double(model)
@@ -148,6 +156,48 @@ def test_sliding_windows_fall_back_to_rows():
     assert not use_tree_attention(model)
     assert not has_tree_attention(model)
     assert lay(model, [([5], [[6, 2], [7, 2]])]).tree is None
+
+
+def hybrid_model() -> GraniteMoeHybridForCausalLM:
+    torch.manual_seed(0)
+    return GraniteMoeHybridForCausalLM(
+        GraniteMoeHybridConfig(
+            vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, layer_types=["mamba", "attention"], mamba_n_heads=8, mamba_d_head=8,
+            mamba_d_state=8, num_local_experts=0, num_experts_per_tok=0, shared_intermediate_size=48, pad_token_id=0,
+        )
+    ).eval()  # fmt: skip
+
+
+def test_recurrent_layers_fall_back_to_rows():
+    model = hybrid_model()
+    assert not use_tree_attention(model)
+    assert not share_prompts(model)
+    assert lay(model, [([5], [[6, 2], [7, 2]])]).tree is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_leak_that_no_configuration_tells_is_found(dtype):
+    """The same recurrent layer, but the configuration is silent; the tree attention itself is used all the same."""
+    model = hybrid_model().to(dtype)
+    before = model.config._attn_implementation
+    model.config.layer_types = None
+    assert use_tree_attention(model)
+    model.set_attn_implementation(before)
+    assert not share_prompts(model)
+    assert model.config._attn_implementation == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_ordinary_model_shares_prompts(dtype):
+    model = LlamaForSequenceClassification(reward_model().config).to(dtype).eval()
+    assert share_prompts(model)
+    assert has_tree_attention(model)
+
+
+def test_chunked_attention_falls_back_to_rows():
+    model = LlamaForSequenceClassification(LlamaConfig(**SMALL, attention_chunk_size=4))
+    assert not use_tree_attention(model)
 
 
 def test_a_completion_without_any_token_is_refused():

@@ -25,7 +25,7 @@ _BY_HAND = 1024
 class Tree:
     """The shape of a packed row: for each group, the length of its trunk and the lengths of its branches.
 
-    `uses` counts the attention calls that followed the tree, the proof that the architecture passed it on.
+    `uses` counts the attention calls that followed the tree: none would mean that the architecture did not pass it on.
     """
 
     groups: list[tuple[int, list[int]]]
@@ -37,14 +37,18 @@ class Tree:
 
 
 def use_tree_attention(model: PreTrainedModel) -> bool:
-    """Switch the model to this implementation if its architecture allows; say whether it did.
+    """Switch the model to this implementation if its configuration allows; say whether it did.
 
-    Sliding windows, soft caps and attention sinks change who sees whom or how, so such models are left alone.
+    Sliding windows, chunks, soft caps and attention sinks change who sees whom or how, and recurrent or convolutional
+    layers know no tree at all, so such models are left alone. What a configuration does not tell, `layout.share_prompts`
+    finds out.
     """
     config = model.config.get_text_config()
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-    special = windowed or getattr(config, "attn_logit_softcapping", None) or "gpt_oss" in config.model_type
-    if not getattr(model, "_supports_attention_backend", False) or special:
+    chunked = getattr(config, "attention_chunk_size", None)
+    mixed = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+    special = getattr(config, "attn_logit_softcapping", None) or "gpt_oss" in config.model_type
+    if not getattr(model, "_supports_attention_backend", False) or windowed or chunked or mixed or special:
         return False
     model.set_attn_implementation(NAME)
     return True

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from training.engine.attention import Tree, has_tree_attention
+from training.engine.attention import Tree, has_tree_attention, use_tree_attention
 from training.engine.heads import body
 
 Family = tuple[list[int], Sequence[list[int]]]  # a prompt and its completions, token ids
@@ -106,6 +106,37 @@ def lay(model: PreTrainedModel, families: Sequence[Family], *, packed: bool = Tr
     if packed and has_tree_attention(model):
         return pack(families, model.device)
     return rows(families, model.config.pad_token_id, model.device)
+
+
+def share_prompts(model: PreTrainedModel) -> bool:
+    """Switch the model to the tree attention if a packed row then gives the hidden states of rows; say whether it does.
+
+    One short forward pass of each layout shows what no configuration tells, such as a layer that mixes neighbouring
+    positions. The model is in eval mode and on its device.
+    """
+    before = model.config._attn_implementation
+    if not use_tree_attention(model):
+        return False
+    if not _layouts_agree(model):
+        model.set_attn_implementation(before)
+        return False
+    return True
+
+
+@torch.no_grad()
+def _layouts_agree(model: PreTrainedModel) -> bool:
+    known = model.get_input_embeddings().weight.shape[0]
+    first, second, third, fourth = ([(start + 7 * i) % known for i in range(6)] for start in (3, 5, 8, 11))
+    families: list[Family] = [(first, [second, third[:3]]), (second[:2], [fourth, third])]
+    try:
+        packed, apart = (
+            layout.hidden(model)[layout.ends].float()
+            for layout in (pack(families, model.device), rows(families, 0, model.device))
+        )
+    except (RuntimeError, TypeError, ValueError):  # the tree was not passed on, or not accepted
+        return False
+    tolerance = 1e-3 if model.dtype in (torch.float32, torch.float64) else 5e-2
+    return bool((packed - apart).abs().max() <= tolerance * apart.abs().max())
 
 
 class _Places:
