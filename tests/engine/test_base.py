@@ -1,6 +1,8 @@
 """Base models: the tiny one, folders, and what a wrong name is answered."""
 
 import importlib.util
+import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,13 +11,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from training.engine.base import resolve_base, tiny_model
 from training.engine.errors import RunError
-from training.engine.models import load_policy, load_reward, model_folder
+from training.engine.models import load_policy, load_reward, load_tokenizer, model_folder, new_reward
 
 
 def test_the_tiny_model_is_the_same_every_time():
     first, second = tiny_model(), tiny_model()
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    assert sum(p.numel() for p in first.parameters()) < 50_000
+    assert sum(p.numel() for p in first.parameters()) == 26_880
 
 
 def test_building_it_leaves_the_random_state_alone():
@@ -88,3 +90,68 @@ def test_loading_keeps_the_rotary_frequencies_in_fp32(models_dir):
     assert model.model.rotary_emb.inv_freq.dtype == torch.float32
     assert model.config.pad_token_id == tokenizer.pad_token_id != model.config.eos_token_id
     assert not model.training
+
+
+def damaged(models_dir, folder, damage):
+    """A copy of the tiny base model in which something is wrong."""
+    shutil.copytree(resolve_base("tiny", models_dir), folder)
+    damage(folder)
+    return {"base_model": str(folder), "models_dir": str(models_dir)}
+
+
+def without_weights(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def cut_weights(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def pickled_weights(folder):
+    torch.save(tiny_model().state_dict(), folder / "pytorch_model.bin")
+    without_weights(folder)
+
+
+def without_tokenizer(folder):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+
+
+def other_config(**changes):
+    def change(folder):
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without_weights,
+        cut_weights,
+        pickled_weights,
+        without_tokenizer,
+        other_config(model_type="vit"),
+        other_config(model_type="nothing-known"),
+        other_config(model_type="own", auto_map={"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}),
+    ],
+    ids=["no weights", "cut weights", "pickle", "no tokenizer", "no language model", "unknown", "its own code"],
+)
+def test_a_base_model_that_cannot_be_loaded_is_told_in_a_sentence(models_dir, tmp_path, damage):
+    inputs = damaged(models_dir, tmp_path / "odd", damage)
+    where = {"dtype": torch.float32, "device": torch.device("cpu")}
+    for load in (lambda: load_policy(inputs, None, **where), lambda: new_reward(inputs, None, seed=1, **where)):
+        with pytest.raises(RunError) as error:
+            load()
+        sentence = str(error.value)
+        assert sentence.startswith(f"The model in {tmp_path / 'odd'} cannot be loaded: ")
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+
+
+def test_a_missing_tokenizer_is_told_in_a_sentence(models_dir, tmp_path):
+    damaged(models_dir, tmp_path / "odd", without_tokenizer)
+    with pytest.raises(RunError, match="cannot be loaded: "):
+        load_tokenizer(str(tmp_path / "odd"))

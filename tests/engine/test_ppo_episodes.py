@@ -5,6 +5,7 @@ import torch
 
 from tests.engine.tiny_ppo import EOS, full_logprob, learner, plain_score, question
 from training.engine import episodes, ppo
+from training.engine.models import unembeds_plainly
 from training.engine.sampling import Sampled
 
 PROMPTS = [[5, 6, 7, 8], [9], [10, 11], [12, 13, 14, 15, 16, 17]]
@@ -116,7 +117,7 @@ def test_minibatches_hold_every_row_once_and_keep_to_the_token_limit():
 
 
 def test_logits_that_are_bent_after_the_unembedding_are_noticed(one):
-    assert episodes.unembeds_plainly(one.models.policy)
+    assert unembeds_plainly(one.models.policy)
     plain = one.models.policy.forward
 
     def bent(*args, **kwargs):
@@ -126,7 +127,7 @@ def test_logits_that_are_bent_after_the_unembedding_are_noticed(one):
 
     one.models.policy.forward = bent
     try:
-        assert not episodes.unembeds_plainly(one.models.policy)
+        assert not unembeds_plainly(one.models.policy)
     finally:
         del one.models.policy.forward
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, GraniteForCausalLM
 
 from exchange import envelope
 from exchange.records import Demonstration
@@ -21,7 +21,8 @@ from exchange.snapshot import read_snapshot
 from tests.engine.conftest import WORDS, demonstration, ended, prepare, ranking, split_of
 from training.engine import sft
 from training.engine.base import resolve_base
-from training.engine.models import encode_completion, encode_prompt
+from training.engine.data import Dialogue
+from training.engine.models import encode_completion, encode_prompt, load_policy, set_dropout
 from training.engine.runtime import execute
 
 LEARN = {"epochs": 6, "batch_size": 3, "learning_rate": 0.02, "max_length": 200}
@@ -98,6 +99,20 @@ def test_dropout_is_on_only_while_training(make_snapshot, run_script):
     assert config["attention_dropout"] == 0.0
 
 
+def test_dropout_changes_a_training_pass_and_0_does_not(models_dir):
+    inputs = {"base_model": "tiny", "models_dir": str(models_dir)}
+    model, _ = load_policy(inputs, None, dtype=torch.float32, device=torch.device("cpu"))
+    dialogues = [Dialogue("a", [5, 6, 7, 8], [9, 10, 11, 2])]
+    plain = sft.dialogue_loss(model, dialogues).item()
+    model.train()
+    torch.manual_seed(1)
+    set_dropout(model, 0.2)
+    first, second = (sft.dialogue_loss(model, dialogues).item() for _ in range(2))
+    assert len({plain, first, second}) == 3
+    set_dropout(model, 0.0)
+    assert [sft.dialogue_loss(model, dialogues).item() for _ in range(2)] == [plain, plain]
+
+
 def test_the_budget_leaves_out_and_says_so(make_snapshot, run_script):
     long = demonstration("oak", "train", "x" * 400)
     rest = [demonstration(word, split_of(i)) for i, word in enumerate(WORDS) if i]
@@ -121,6 +136,26 @@ def test_no_demonstrations(make_snapshot, run_script):
     assert ran.code == 1
     assert ran.refusal == "The snapshot has no training demonstration of at most 200 tokens."
     assert not (ran.directory / "checkpoints").exists()
+
+
+def test_logits_that_are_scaled_after_the_unembedding_are_refused(make_snapshot, run_script, tmp_path, models_dir):
+    folder = tmp_path / "granite"
+    shutil.copytree(resolve_base("tiny", models_dir), folder)
+    GraniteForCausalLM(
+        GraniteConfig(
+            vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+            num_key_value_heads=2, logits_scaling=8.0, pad_token_id=0, eos_token_id=2, bos_token_id=None,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    ran = run_script("sft", make_snapshot(), LEARN, base_model=str(folder))
+    assert ran.refusal == "SFT cannot train this architecture: it changes its logits after the unembedding."
+
+
+@pytest.mark.parametrize("kind", ["sft", "reward"])
+def test_examples_longer_than_the_model_reads_are_refused_before_training(make_snapshot, run_script, kind):
+    ran = run_script(kind, make_snapshot(), {"max_length": 4097})
+    assert ran.refusal == "max_length is 4,097 tokens, but the model reads at most 4,096."
+    assert run_script(kind, make_snapshot(), {"max_length": 4096, "epochs": 1}).code == 0
 
 
 def test_a_changed_or_missing_snapshot(make_snapshot, run_script):

@@ -54,7 +54,7 @@ def resolve_base(name: str, models_dir: Path) -> str:
     if not _HUB_ID.fullmatch(name):
         raise RunError(f"There is no base model in the folder {name}.")
     try:
-        AutoConfig.from_pretrained(name)
+        AutoConfig.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise RunError(
             f"The base model {name!r} is neither smollm2, tiny, a folder here, nor reachable on the Hugging Face hub."
@@ -63,7 +63,7 @@ def resolve_base(name: str, models_dir: Path) -> str:
 
 
 def tiny_model(seed: int = 0) -> LlamaForCausalLM:
-    """A two-layer Llama over bytes with random weights (13k parameters), built in milliseconds."""
+    """A two-layer Llama over bytes with random weights (26,880 parameters), built in milliseconds."""
     config = LlamaConfig(
         vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=4096, tie_word_embeddings=True,

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from training.engine import heads
 from training.engine.data import micro_batches
 from training.engine.layout import Family, lay
-from training.engine.ppo_math import length_mask, token_logprobs
+from training.engine.ppo_math import length_mask, state_kl, token_logprobs
 from training.engine.sampling import Sampled
 
 
@@ -37,8 +37,9 @@ class Episodes:
     """B answers of at most T tokens: `mask` and everything per token [B, T], `ended` and `scores` [B].
 
     `logprobs` and `reference` are log π and log π_ref of the drawn tokens, `values` the value of the state before
-    each, `scores` the reward model's, as they stand. `sampler_gap` is the mean difference between the sampler's log π
-    and `logprobs`, in absolute nats.
+    each, `scores` the reward model's, as they stand. `kl` [B] is an answer's KL to the reference in nats: exact in each
+    of its states in an evaluation, else k1, the sum of log π − log π_ref. `sampler_gap` is the mean difference between
+    the sampler's log π and `logprobs`, in absolute nats.
     """
 
     answers: list[Sampled]
@@ -48,6 +49,7 @@ class Episodes:
     reference: Tensor
     values: Tensor
     scores: Tensor
+    kl: Tensor
     sampler_gap: float
 
 
@@ -65,30 +67,42 @@ def order(answers: Sequence[Sampled], minibatch: int, micro_tokens: int, *, seed
 
 @torch.no_grad()
 def judge(
-    models: Models, answers: list[Sampled], passes: Sequence[Sequence[int]], *, temperature: float, recompute: bool
-) -> Episodes:
+    models: Models, answers: list[Sampled], passes: Sequence[Sequence[int]], *, temperature: float, recompute: bool,
+    exact_kl: bool = False,
+) -> Episodes:  # fmt: skip
     """Let reference, reward and value model read the answers, in the given forward passes (lists of rows).
 
     With `recompute` the policy reads them too and its log-probabilities replace those of the sampler: in bf16 the
-    cached loop and the training pass round differently, and PPO's first ratio would not be 1.
+    cached loop and the training pass round differently, and PPO's first ratio would not be 1. With `exact_kl` it reads
+    them for the KL over the whole vocabulary.
     """
     device = models.policy.device
     mask = _mask(answers, device)
     drawn = [logprob for answer in answers for logprob in answer.logprobs]
     sampled = _spread(torch.tensor(drawn, dtype=torch.float64, device=device), mask)
     logprobs, reference, values = sampled.clone(), torch.zeros_like(sampled), torch.zeros_like(sampled)
-    scores = sampled.new_zeros(len(answers))
+    scores, kl = sampled.new_zeros(len(answers)), sampled.new_zeros(len(answers))
     for rows in passes:
         part = [answers[row] for row in rows]
         width = max(len(answer.tokens) for answer in part)
-        if recompute:
-            logprobs[rows, :width] = answer_logprobs(models.policy, part, temperature)[0].to(logprobs.dtype)
-        reference[rows, :width] = answer_logprobs(models.reference, part, temperature)[0].to(logprobs.dtype)
+        theirs, all_theirs = answer_logprobs(models.reference, part, temperature)
+        reference[rows, :width] = theirs.to(logprobs.dtype)
+        if recompute or exact_kl:
+            own, all_own = answer_logprobs(models.policy, part, temperature)
+            if recompute:
+                logprobs[rows, :width] = own.to(logprobs.dtype)
+            if exact_kl:
+                states = state_kl(all_own, all_theirs).to(kl.dtype)
+                kl[rows] = _spread(states, _mask(part, device)).sum(1)
+            del all_own
+        del all_theirs
         values[rows, :width] = answer_values(models.value, part).to(logprobs.dtype)
         scores[rows] = answer_scores(models.reward, part).to(logprobs.dtype)
+    if not exact_kl:
+        kl = (logprobs - reference).mul(mask).sum(1)
     gap = float((logprobs - sampled).abs().sum() / mask.sum())
     ended = torch.tensor([answer.finish == "eos" for answer in answers], device=device)
-    return Episodes(answers, mask, ended, logprobs, reference, values, scores, gap)
+    return Episodes(answers, mask, ended, logprobs, reference, values, scores, kl, gap)
 
 
 def answer_logprobs(policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float) -> tuple[Tensor, Tensor]:
@@ -116,17 +130,6 @@ def answer_scores(reward: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor
     """
     layout = lay(reward, _families(answers, end=reward.config.eos_token_id))
     return heads.score(reward, layout.hidden(reward)[layout.ends])
-
-
-def unembeds_plainly(policy: PreTrainedModel) -> bool:
-    """Whether the model's logits are its unembedding of its last hidden state, which the functions above rely on.
-
-    A few architectures scale or bend their logits afterwards.
-    """
-    ids = torch.tensor([[policy.config.eos_token_id]], device=policy.device)
-    with torch.no_grad():
-        plain = policy.get_output_embeddings()(heads.body(policy)(input_ids=ids, use_cache=False).last_hidden_state)
-        return torch.allclose(plain.float(), policy(ids, use_cache=False).logits.float(), rtol=1e-2, atol=1e-2)
 
 
 def _families(answers: Sequence[Sampled], end: int | None = None) -> list[Family]:

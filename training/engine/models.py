@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from jinja2 import TemplateError
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -23,9 +24,9 @@ from transformers import (
 from exchange import envelope
 from exchange.records import Message
 from training.engine import heads
-from training.engine.attention import use_tree_attention
 from training.engine.base import resolve_base
 from training.engine.errors import RunError
+from training.engine.layout import share_prompts
 
 CHECKPOINT_FORMAT = "plumbline.checkpoint"
 Reference = Mapping[str, Any]
@@ -57,7 +58,7 @@ def model_folder(inputs: Mapping[str, Any], reference: Reference | None) -> str:
 
 def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
     """The folder's tokenizer with a chat template and a PAD apart from its end token."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = _load(AutoTokenizer, folder)
     if tokenizer.eos_token_id is None:
         raise RunError(f"The model in {folder} has no end-of-text token, so it could never stop.")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
@@ -73,9 +74,8 @@ def load_policy(
     """A causal language model in eval mode (no dropout) and its tokenizer; None is the base model."""
     folder = model_folder(inputs, reference)
     tokenizer = load_tokenizer(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    _agree(model, tokenizer)
-    return model.to(device).eval(), tokenizer
+    model = _load(AutoModelForCausalLM, folder, dtype=dtype, use_safetensors=True)
+    return _ready(model, tokenizer, device), tokenizer
 
 
 def load_reward(
@@ -86,7 +86,7 @@ def load_reward(
     Raises RunError for a checkpoint that is no reward model: its head would be drawn at random without a word.
     """
     folder = model_folder(inputs, reference)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    model = _load(AutoModelForSequenceClassification, folder, dtype=torch.float32, use_safetensors=True)
     kinds = model.config.architectures or []
     if model.config.num_labels != 1 or not any(kind.endswith("ForSequenceClassification") for kind in kinds):
         raise RunError(f"{reference.get('name') or folder} is not a reward model.")
@@ -98,9 +98,32 @@ def new_reward(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A reward model before training: a policy with its unembedding replaced by a new scalar head (IG 3.5)."""
     folder = model_folder(inputs, reference)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, num_labels=1)
+    model = _load(
+        AutoModelForSequenceClassification, folder, dtype=torch.float32, num_labels=1, use_safetensors=True
+    )
     heads.init_head(model, seed)
     return _reward_ready(model, load_tokenizer(folder), dtype, device)
+
+
+def unembeds_plainly(policy: PreTrainedModel) -> bool:
+    """Whether the model's logits are its unembedding of its last hidden state, on which SFT and PPO rely.
+
+    A few architectures scale or bend their logits afterwards.
+    """
+    if getattr(policy.config.get_text_config(), "final_logit_softcapping", None):
+        return False  # bends large logits only: a look at one may not show it
+    ids = torch.tensor([[policy.config.eos_token_id]], device=policy.device)
+    with torch.no_grad():
+        plain = policy.get_output_embeddings()(heads.body(policy)(input_ids=ids, use_cache=False).last_hidden_state)
+        logits = policy(ids, use_cache=False).logits.float()
+        return bool((plain.float() - logits).abs().max() <= 1e-2 * logits.abs().max())
+
+
+def check_length(model: PreTrainedModel, max_length: int) -> None:
+    """Raise RunError when examples of `max_length` tokens do not fit into what the model can read."""
+    room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if room is not None and max_length > room:
+        raise RunError(f"max_length is {max_length:,} tokens, but the model reads at most {room:,}.")
 
 
 def set_dropout(model: PreTrainedModel, probability: float) -> None:
@@ -145,9 +168,11 @@ def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str
 
 
 def _harmless(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """The text with a zero-width space inside any special token that it spells, so that it stays text."""
-    for token in tokenizer.all_special_tokens:
-        if token in text:
+    """The text with a zero-width space inside any added token that it spells, so that it stays text."""
+    # Tokenizers list by name only a few of them: what opens a turn may be an added token without a role of its own.
+    added = {token.content for token in tokenizer.added_tokens_decoder.values()} | set(tokenizer.all_special_tokens)
+    for token in sorted(added, key=lambda token: (-len(token), token)):
+        if token.strip() and token in text:  # runs of blanks, which a few tokenizers add, mark no turn
             text = text.replace(token, token[:1] + _BREAK + token[1:])
     return text
 
@@ -155,14 +180,29 @@ def _harmless(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
 def _reward_ready(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype, device: torch.device
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    _agree(model, tokenizer)
     cast_parameters(heads.body(model), dtype)
-    return model.to(device).eval(), tokenizer
+    return _ready(model, tokenizer, device), tokenizer
+
+
+def _load(cls: Any, folder: str, **options: Any) -> Any:
+    """`cls.from_pretrained` that runs no code of the folder's. Raises RunError, one sentence, where it cannot load."""
+    try:
+        return cls.from_pretrained(folder, trust_remote_code=False, **options)
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
+        raise RunError(f"The model in {folder} cannot be loaded: {reason}.") from error
+
+
+def _ready(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> PreTrainedModel:
+    """The model on its device in eval mode, agreeing with its tokenizer, with the tree attention where that works."""
+    _agree(model, tokenizer)
+    model.to(device).eval()
+    share_prompts(model)
+    return model
 
 
 def _agree(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Make model and tokenizer agree on vocabulary, PAD and end token; take the tree attention where it is allowed."""
-    use_tree_attention(model)
+    """Make model and tokenizer agree on vocabulary, PAD and end token."""
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         model.resize_token_embeddings(len(tokenizer))

@@ -50,15 +50,16 @@ def main(run: Run) -> Result:
     train, held_out, left_out = questions(learner, folder)
     iterations = s.episodes // s.rollout_batch
 
-    before = evaluate(learner, 0, held_out)
+    before, first_rewards = evaluate(learner, 0, held_out)
     history, began = [], time.monotonic()
     for iteration, batch in enumerate(islice(prompt_batches(train, s.rollout_batch, s.seed), iterations)):
         history.append(iterate(learner, iteration, iterations, batch))
     seconds = time.monotonic() - began
-    after = evaluate(learner, iterations, held_out)
+    after, last_rewards = evaluate(learner, iterations, held_out)
 
     summary = {
         **ppo_report.start_and_end(before, after, history),
+        **(ppo_report.rounded(ppo_report.change(run, first_rewards, last_rewards)) if held_out else {}),
         "episodes": iterations * s.rollout_batch,
         "episodes_per_second": round(iterations * s.rollout_batch / seconds, 4),
         "iterations": iterations,
@@ -171,10 +172,13 @@ def iterate(learner: Learner, iteration: int, iterations: int, batch: list[Quest
     return figures
 
 
-def evaluate(learner: Learner, step: int, held_out: list[Question]) -> dict[str, float]:
-    """The policy's outcome on the held-out prompts, drawn with the same seeds each time; empty without prompts."""
+def evaluate(learner: Learner, step: int, held_out: list[Question]) -> tuple[dict[str, float], Tensor]:
+    """The policy's outcome on the held-out prompts, drawn with the same seeds each time, and this rank's rewards [B].
+
+    Both are empty without prompts.
+    """
     if not held_out:
-        return {}
+        return {}, torch.empty(0)
     report = learner.run.report
     count = len(held_out)
 
@@ -183,11 +187,12 @@ def evaluate(learner: Learner, step: int, held_out: list[Question]) -> dict[str,
 
     show(0)
     _, answers = answer(learner, held_out, "eval", 0, lambda part: show(part / 2))
-    judged = judge(learner, answers, episodes.order(answers, len(answers), learner.run.settings.micro_tokens, seed=0))
+    passes = episodes.order(answers, len(answers), learner.run.settings.micro_tokens, seed=0)
+    judged = judge(learner, answers, passes, exact_kl=True)
     figures = ppo_report.outcome(learner.run, judged)
     report.eval(step, **figures)
     show(1)
-    return figures
+    return figures, ppo_report.final_rewards(learner.run, judged)
 
 
 def answer(
@@ -216,12 +221,13 @@ def order(learner: Learner, answers: list[Sampled], iteration: int, epoch: int) 
     return episodes.order(answers, s.minibatch // run.world, s.micro_tokens, seed=seed)
 
 
-def judge(learner: Learner, answers: list[Sampled], passes: Passes) -> Episodes:
+def judge(learner: Learner, answers: list[Sampled], passes: Passes, *, exact_kl: bool = False) -> Episodes:
     """The answers as the other models see them, in the very forward passes that training will make first."""
     run = learner.run
     return episodes.judge(
         learner.models, answers, [rows for minibatch in passes for rows in minibatch],
         temperature=run.settings.temperature, recompute=run.dtype in (torch.bfloat16, torch.float16),
+        exact_kl=exact_kl,
     )  # fmt: skip
 
 

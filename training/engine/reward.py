@@ -23,7 +23,7 @@ from training.engine.data import Dialogue, Group
 from training.engine.errors import RunError
 from training.engine.layout import Family, lay
 from training.engine.losses import kway_loss, pair_targets
-from training.engine.models import new_reward, set_dropout
+from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.runtime import Result, Run, all_sum, run_main
 
@@ -37,6 +37,7 @@ def main(run: Run) -> Result:
     model, tokenizer = new_reward(
         run.inputs, run.inputs.get("policy"), seed=settings.seed, dtype=torch.float32, device=run.device
     )
+    check_length(model, settings.max_length)
     checkpoint.check_space(run, model)
     report.progress("load", 1, 1)
     if settings.layout == "prefix" and not has_tree_attention(model):

@@ -20,7 +20,7 @@ from training.engine.data import Dialogue
 from training.engine.errors import RunError
 from training.engine.layout import lay
 from training.engine.losses import rows_cross_entropy
-from training.engine.models import load_policy, set_dropout
+from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.runtime import Result, Run, all_sum, run_main
 
@@ -32,6 +32,9 @@ def main(run: Run) -> Result:
     report.progress("load", 0, 1)
     folder = data.open_snapshot(run.inputs)
     model, tokenizer = load_policy(run.inputs, run.inputs.get("policy"), dtype=torch.float32, device=run.device)
+    if not unembeds_plainly(model):
+        raise RunError("SFT cannot train this architecture: it changes its logits after the unembedding.")
+    check_length(model, settings.max_length)
     checkpoint.check_space(run, model)
     report.progress("load", 1, 1)
 
