@@ -15,7 +15,7 @@ import pytest
 
 from config.demo.client import Client
 from labeling.splits import split_of
-from tests.config.platform import ROOT, Platform, free_port, living
+from tests.config.platform import ROOT, Platform, free_port, living, own_directory
 
 pytestmark = [pytest.mark.loop, pytest.mark.timeout(600)]
 
@@ -26,12 +26,13 @@ STAGES = [
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory):
-    found = Platform(tmp_path_factory.mktemp("loop") / "var", free_port()).wait_until_ready()
-    yield found
-    if found.process.poll() is None:
-        found.stop(signal.SIGTERM)
-    assert living(found.var) == []
+def platform():
+    with own_directory() as folder:
+        found = Platform(folder / "var", free_port()).wait_until_ready()
+        yield found
+        if found.process.poll() is None:
+            found.stop(signal.SIGTERM)
+        assert living(found.var) == []
 
 
 @pytest.fixture(scope="module")

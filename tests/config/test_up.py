@@ -10,16 +10,17 @@ import urllib.request
 import pytest
 
 from config.processes import marked
-from tests.config.platform import Platform, free_port, living
+from tests.config.platform import Platform, free_port, living, own_directory
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory):
-    found = Platform(tmp_path_factory.mktemp("up") / "var", free_port()).wait_until_ready()
-    yield found
-    if found.process.poll() is None:
-        found.stop(signal.SIGTERM)
-    assert living(found.var) == []
+def platform():
+    with own_directory() as folder:
+        found = Platform(folder / "var", free_port()).wait_until_ready()
+        yield found
+        if found.process.poll() is None:
+            found.stop(signal.SIGTERM)
+        assert living(found.var) == []
 
 
 def named(platform, part):
