@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,12 +13,19 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from exchange.records import Demonstration, RankingGroup
 from exchange.snapshot import read_snapshot
-from tests.engine.conftest import WORDS, demonstration, ranking, split_of
+from tests.engine.conftest import WORDS, demonstration, ended, prepare, ranking, split_of
 from training.engine import heads, reward
 from training.engine.accuracy import pair_accuracy
+from training.engine.attention import use_tree_attention
+from training.engine.base import tiny_model
+from training.engine.config import settings_for
+from training.engine.data import Group
+from training.engine.layout import Layout
+from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import encode_completion, encode_prompt, load_reward
-from training.engine.reward import score_families
+from training.engine.reward import accumulate, score_families
 
+ROOT = Path(__file__).resolve().parents[2]
 LEARN = {"epochs": 8, "batch_prompts": 3, "learning_rate": 0.01, "max_length": 200}
 
 
@@ -32,9 +43,10 @@ def plain_scores(folder, records) -> list[list[float]]:
     return found
 
 
-def test_it_learns_the_ranking_and_plain_transformers_agrees(make_snapshot, run_script):
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_it_learns_the_ranking_and_plain_transformers_agrees(make_snapshot, run_script, dtype):
     snapshot = make_snapshot()
-    ran = run_script("reward", snapshot, LEARN)
+    ran = run_script("reward", snapshot, {**LEARN, "dtype": dtype})
     assert ran.code == 0
     assert (ran.summary["train_groups"], ran.summary["train_pairs"]) == (9, 27)
     assert (ran.summary["valid_groups"], ran.summary["valid_pairs"]) == (3, 9)
@@ -46,6 +58,8 @@ def test_it_learns_the_ranking_and_plain_transformers_agrees(make_snapshot, run_
     scores = plain_scores(folder, groups)
     measured = pair_accuracy([(s, group.ranks) for s, group in zip(scores, groups, strict=True)])
     assert ran.summary["valid_accuracy"] == pytest.approx(measured.accuracy, abs=1e-5)
+    losses = [kway_loss(torch.tensor(s), pair_targets(group.ranks)) for s, group in zip(scores, groups, strict=True)]
+    assert ran.summary["valid_loss"] == pytest.approx(float(sum(losses)) / 3, abs=3e-5)
 
     model, tokenizer = load_reward({}, {"path": str(folder), "digest": ran.result["digest"]}, dtype=torch.float32,
                                    device=torch.device("cpu"))  # fmt: skip
@@ -79,11 +93,12 @@ def test_padded_rows_in_plain_transformers_score_the_end_token(make_snapshot, ru
     assert logits.tolist() == pytest.approx(plain_scores(folder, [group])[0], abs=1e-5)
 
 
-def test_demonstrations_have_mean_score_0(make_snapshot, run_script):
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_demonstrations_have_mean_score_0(make_snapshot, run_script, dtype):
     snapshot = make_snapshot()
-    ran = run_script("reward", snapshot, LEARN)
+    ran = run_script("reward", snapshot, {**LEARN, "dtype": dtype})
     assert ran.summary["bias_demonstrations"] == 9
-    assert ran.summary["demonstration_mean"] == 0.0
+    assert ran.summary["demonstration_mean"] == pytest.approx(0, abs=1e-5)
     assert ran.summary["bias"] != 0.0
     spoken = list(read_snapshot(snapshot, Demonstration, split="train"))
     scores = [row[0] for row in plain_scores(ran.directory / "checkpoints/final", spoken)]
@@ -177,7 +192,68 @@ def test_budgets(make_snapshot, run_script):
     assert ran.summary["train_groups"] + ran.summary["left_out_budget"] == 9
     assert ran.summary["train_tokens"] <= 500
     assert ran.summary["valid_groups"] == 2
-    assert "Validating on 2 of 3 rankings." in [note["text"] for note in ran.of("note")]
+    assert (ran.summary["valid_left_out_long"], ran.summary["valid_left_out_budget"]) == (0, 1)
+    assert (
+        "Validating on 2 of 3 rankings. Left out: 0 completions over 200 tokens with their prompt; 1 rankings beyond "
+        "the limit." in [note["text"] for note in ran.of("note")]
+    )
+
+
+def test_what_the_bias_and_the_validation_leave_out_is_said(make_snapshot, run_script):
+    spoken = [demonstration(word, "train", "x" * 400 if word == "oak" else None) for word in WORDS[:6]]
+    groups = [ranking("oak", "train"), ranking("elm", "valid", ["good", "y" * 400, "bad"])]
+    ran = run_script("reward", make_snapshot(spoken, groups), {**LEARN, "epochs": 1, "max_bias_tokens": 200})
+    kept = ran.summary["bias_demonstrations"]
+    assert 0 < kept < 5
+    assert (ran.summary["bias_left_out_long"], ran.summary["bias_left_out_budget"]) == (1, 5 - kept)
+    assert ran.summary["valid_left_out_long"] == 1
+    assert (
+        f"The bias is set on {kept} demonstrations. Left out: 1 over 200 tokens; {5 - kept} beyond the token budget."
+        in [note["text"] for note in ran.of("note")]
+    )
+
+
+@pytest.mark.parametrize("layout", ["prefix", "rows"])
+def test_a_pass_has_at_most_micro_tokens_in_its_own_layout(layout, monkeypatch):
+    """Prompt 10, K = 3, answers of 2, 4, 6: packed 22 tokens, in rows 3·16 = 48; so 100 holds four groups or two."""
+    torch.manual_seed(0)
+    config = tiny_model().config
+    config.num_labels = 1
+    model = AutoModelForSequenceClassification.from_config(config)
+    heads.init_head(model, 1)
+    assert use_tree_attention(model)
+    sizes, real = [], Layout.hidden
+
+    def noted(self, model, *, most=None):
+        sizes.append(self.ids.numel())
+        return real(self, model, most=most)
+
+    monkeypatch.setattr(Layout, "hidden", noted)
+    groups = [Group(str(n), [5] * 10, [[6] * 2, [7] * 4, [8] * 6], [0, 1, 2]) for n in range(4)]
+    accumulate(model, groups, settings_for("reward", "cpu", {"micro_tokens": 100, "layout": layout}))
+    assert sizes == {"prefix": [88], "rows": [96, 96]}[layout]
+
+
+def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_script):
+    snapshot = make_snapshot()
+    settings = {**LEARN, "epochs": 2, "micro_tokens": 100}
+    alone = run_script("reward", snapshot, settings)
+    directory = prepare(tmp_path / "two", "reward", snapshot, models_dir, settings)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, "-m", "training.engine.reward", "--run-dir", str(directory)],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    both = ended(directory, done.returncode)
+    for one, other in zip(alone.of("metrics"), both.of("metrics"), strict=True):
+        assert one["values"]["loss"] == pytest.approx(other["values"]["loss"], rel=1e-4)
+    for name in ("bias", "valid_loss", "valid_accuracy"):
+        assert both.summary[name] == pytest.approx(alone.summary[name], abs=1e-3)
+    one, other = (
+        AutoModelForSequenceClassification.from_pretrained(ran.directory / "checkpoints/final") for ran in (alone, both)
+    )
+    torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=1e-3)
 
 
 def test_without_validation_rankings_it_trains_and_says_so(make_snapshot, run_script):

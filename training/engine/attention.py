@@ -40,8 +40,8 @@ def use_tree_attention(model: PreTrainedModel) -> bool:
     """Switch the model to this implementation if its configuration allows; say whether it did.
 
     Sliding windows, chunks, soft caps and attention sinks change who sees whom or how, and recurrent or convolutional
-    layers know no tree at all, so such models are left alone. What a configuration does not tell, `layout.share_prompts`
-    finds out.
+    layers know no tree at all, so such models are left alone. What a configuration does not tell,
+    `layout.share_prompts` finds out.
     """
     config = model.config.get_text_config()
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)

@@ -169,19 +169,25 @@ def step_count(items: int, batch: int, epochs: int) -> int:
 
 
 def micro_batches(
-    items: Iterable[Item], max_tokens: int, size: Callable[[Item], int], *, padded: bool = True
+    items: Iterable[Item],
+    max_tokens: int,
+    size: Callable[[Item], int],
+    *,
+    padded: bool = True,
+    lines: Callable[[Item], int] = lambda item: 1,
 ) -> list[list[Item]]:
     """Cut items into forward passes of at most `max_tokens`, neighbours in length together, longest first.
 
-    `padded` counts every item as long as the longest of its pass. One item always fits.
+    `padded` counts every item as long as the longest of its pass, times the `lines` of that length that it takes. One
+    item always fits.
     """
     batches: list[list[Item]] = []
     used = 0
     for item in sorted(items, key=size, reverse=True):
-        cost = size(batches[-1][0]) if padded and batches else size(item)
+        cost = lines(item) * (size(batches[-1][0]) if padded and batches else size(item))
         if not batches or used + cost > max_tokens:
             batches.append([])
-            cost, used = size(item), 0
+            cost, used = lines(item) * size(item), 0
         batches[-1].append(item)
         used += cost
     return batches

@@ -109,7 +109,7 @@ def lay(model: PreTrainedModel, families: Sequence[Family], *, packed: bool = Tr
 
 
 def share_prompts(model: PreTrainedModel) -> bool:
-    """Switch the model to the tree attention if a packed row then gives the hidden states of rows; say whether it does.
+    """Switch the model to the tree attention if a packed row gives the hidden states of rows; say whether it did.
 
     One short forward pass of each layout shows what no configuration tells, such as a layer that mixes neighbouring
     positions. The model is in eval mode and on its device.

@@ -98,9 +98,7 @@ def new_reward(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A reward model before training: a policy with its unembedding replaced by a new scalar head (IG 3.5)."""
     folder = model_folder(inputs, reference)
-    model = _load(
-        AutoModelForSequenceClassification, folder, dtype=torch.float32, num_labels=1, use_safetensors=True
-    )
+    model = _load(AutoModelForSequenceClassification, folder, dtype=torch.float32, num_labels=1, use_safetensors=True)
     heads.init_head(model, seed)
     return _reward_ready(model, load_tokenizer(folder), dtype, device)
 

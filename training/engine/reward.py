@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections.abc import Callable, Iterable
 
 import torch
 from transformers import PreTrainedModel
@@ -19,7 +20,7 @@ from transformers import PreTrainedModel
 from training.engine import accuracy, checkpoint, data, heads
 from training.engine.attention import has_tree_attention
 from training.engine.config import RewardSettings
-from training.engine.data import Dialogue, Group
+from training.engine.data import Dialogue, Group, Item
 from training.engine.errors import RunError
 from training.engine.layout import Family, lay
 from training.engine.losses import kway_loss, pair_targets
@@ -62,9 +63,13 @@ def main(run: Run) -> Result:
         f"{found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
         f"{len(found.items) - len(useful):,} rankings of ties only; {beyond:,} beyond the token budget."
     )
-    if len(valid) < len(ordered):
-        report.note(f"Validating on {len(valid):,} of {len(ordered):,} rankings.")
-    if not valid:
+    if valid:
+        report.note(
+            f"Validating on {len(valid):,} of {len(ordered):,} rankings. Left out: {held.left_out_long:,} completions "
+            f"over {settings.max_length:,} tokens with their prompt; {len(ordered) - len(valid):,} rankings beyond the "
+            "limit."
+        )
+    else:
         report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
 
     set_dropout(model, 0.0)
@@ -89,6 +94,7 @@ def main(run: Run) -> Result:
         )  # fmt: skip
     report.progress("train", total, total)
 
+    optimizer.restore()  # what follows is of the weights that are saved, not of their rounding
     model.eval()
     quarter = max(1, total // 4)
     summary = {
@@ -99,6 +105,8 @@ def main(run: Run) -> Result:
         "left_out_long": found.left_out_long,
         "left_out_ties": len(found.items) - len(useful),
         "left_out_budget": beyond,
+        "valid_left_out_long": held.left_out_long,
+        "valid_left_out_budget": len(ordered) - len(valid),
         "tokens_per_second": round(speed, 1),
     }
     for name, part in (("train_loss_start", losses[:quarter]), ("train_loss_end", losses[-quarter:])):
@@ -106,9 +114,8 @@ def main(run: Run) -> Result:
             summary[name] = round(sum(finite) / len(finite), 5)
     summary |= evaluate(run, model, valid, step=total)
     spoken = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
-    summary |= set_bias(run, model, spoken.items)
+    summary |= set_bias(run, model, spoken)
     report.progress("save", 0, 1)
-    optimizer.restore()
     path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
     report.progress("save", 1, 1)
     return Result(summary, checkpoint=path, digest=digest)
@@ -122,7 +129,7 @@ def accumulate(
     The loss is the weighted mean over the whole step's prompts: neither passes nor ranks change what a prompt weighs.
     """
     denominator = sum(group.weight for group in batch)
-    passes = data.micro_batches(batch, settings.micro_tokens, _tokens, padded=False)
+    passes = _passes(model, batch, _family, settings)
     loss_sum, right, pairs = 0.0, 0.0, 0
     for part in passes[rank::world]:
         loss = torch.zeros((), device=model.device)
@@ -154,7 +161,7 @@ def evaluate(run: Run, model: PreTrainedModel, groups: list[Group], *, step: int
     """Pair accuracy on held-out rankings with its interval, and their mean loss with ties dropped."""
     if not groups:
         return {}
-    scored = _scored(run, model, groups, _families(groups), "eval")
+    scored = _scored(run, model, _families(groups), "eval")
     measured = accuracy.pair_accuracy([(s, group.ranks) for s, group in zip(scored, groups, strict=True)])
     losses = [
         float(kway_loss(torch.tensor(s, dtype=torch.float64), pair_targets(group.ranks)))
@@ -179,28 +186,40 @@ def evaluate(run: Run, model: PreTrainedModel, groups: list[Group], *, step: int
 
 
 @torch.no_grad()
-def set_bias(run: Run, model: PreTrainedModel, spoken: list[Dialogue]) -> dict[str, float | int]:
+def set_bias(run: Run, model: PreTrainedModel, spoken: data.Selection[Dialogue]) -> dict[str, float | int]:
     """Shift all scores so that demonstrations have mean 0 (IG C.2); without any, the bias stays 0."""
-    chosen, _ = data.within_budget(spoken, run.settings.max_bias_tokens, _tokens, seed=run.settings.seed)
+    chosen, beyond = data.within_budget(spoken.items, run.settings.max_bias_tokens, _tokens, seed=run.settings.seed)
     if not chosen:
         run.report.note("The snapshot has no training demonstration that fits, so scores keep the bias 0.")
         return {"bias": 0.0}
-    scored = _scored(run, model, chosen, [(item.prompt, [item.completion]) for item in chosen], "bias")
-    mean = sum(scores[0] for scores in scored) / len(scored)
-    model.config.reward_bias -= mean
-    after = sum(scores[0] - mean for scores in scored) / len(scored)
+    run.report.note(
+        f"The bias is set on {len(chosen):,} demonstrations. Left out: {spoken.left_out_long:,} over "
+        f"{run.settings.max_length:,} tokens; {beyond:,} beyond the token budget."
+    )
+    families: list[Family] = [(item.prompt, [item.completion]) for item in chosen]
+
+    def mean() -> float:
+        return sum(scores[0] for scores in _scored(run, model, families, "bias")) / len(families)
+
+    before = mean()
+    if not math.isfinite(before):
+        raise RunError("The reward model's scores are not finite; use a lower learning rate.")
+    model.config.reward_bias -= before
+    after = mean()
     return {
         "bias": model.config.reward_bias,
         "demonstration_mean": round(after, 6) + 0.0,
         "bias_demonstrations": len(chosen),
+        "bias_left_out_long": spoken.left_out_long,
+        "bias_left_out_budget": beyond,
     }
 
 
 def _scored(
-    run: Run, model: PreTrainedModel, items: list[Group] | list[Dialogue], families: list[Family], phase: str
+    run: Run, model: PreTrainedModel, families: list[Family], phase: str
 ) -> list[list[float]]:
     """Scores of all families in their order, forwarded by length, shared out over the ranks."""
-    order = data.micro_batches(range(len(items)), run.settings.micro_tokens, lambda i: items[i].tokens, padded=False)
+    order = _passes(model, range(len(families)), families.__getitem__, run.settings)
     flat = [0.0] * sum(len(completions) for _, completions in families)
     starts = [0]
     for _, completions in families:
@@ -217,8 +236,31 @@ def _scored(
     return [flat[start:end] for start, end in itertools.pairwise(starts)]
 
 
+def _passes(
+    model: PreTrainedModel, items: Iterable[Item], family: Callable[[Item], Family], settings: RewardSettings
+) -> list[list[Item]]:
+    """Cut items into forward passes of at most `micro_tokens`, counted in the layout that `score_families` will use."""
+    if settings.layout == "prefix" and has_tree_attention(model):
+        return data.micro_batches(items, settings.micro_tokens, lambda item: _packed(family(item)), padded=False)
+    return data.micro_batches(
+        items, settings.micro_tokens, lambda item: _width(family(item)), lines=lambda item: len(family(item)[1])
+    )
+
+
+def _packed(family: Family) -> int:
+    return len(family[0]) + sum(map(len, family[1]))
+
+
+def _width(family: Family) -> int:
+    return len(family[0]) + max(map(len, family[1]))
+
+
+def _family(group: Group) -> Family:
+    return group.prompt, group.completions
+
+
 def _families(groups: list[Group]) -> list[Family]:
-    return [(group.prompt, group.completions) for group in groups]
+    return [_family(group) for group in groups]
 
 
 def _tokens(item: Group | Dialogue) -> int:

@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from training.engine import checkpoint, data
+from training.engine.attention import has_tree_attention
 from training.engine.config import SFTSettings
 from training.engine.data import Dialogue
 from training.engine.errors import RunError
@@ -37,6 +38,8 @@ def main(run: Run) -> Result:
     check_length(model, settings.max_length)
     checkpoint.check_space(run, model)
     report.progress("load", 1, 1)
+    if not has_tree_attention(model):
+        report.note("This architecture's layers cannot read packed rows; padded rows are used instead.")
 
     found = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
     if not found.items:
@@ -55,8 +58,8 @@ def main(run: Run) -> Result:
         else "The snapshot has no validation demonstrations that fit, so there is no validation loss."
     )
 
+    loss_before, valid_tokens = evaluate(run, model, valid, step=0)  # in fp32, as the checkpoint's at the end
     optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
-    loss_before, valid_tokens = evaluate(run, model, valid, step=0)
     set_dropout(model, settings.dropout)
     model.train()
     divergence = Divergence()
@@ -66,7 +69,7 @@ def main(run: Run) -> Result:
         report.progress("train", step, total)
         # One denominator for the whole step: neither micro-batches nor ranks may change what a token weighs.
         denominator = sum(item.weight * len(item.completion) for item in batch)
-        passes = data.micro_batches(batch, settings.micro_tokens, _tokens)
+        passes = data.micro_batches(batch, settings.micro_tokens, _tokens, padded=not has_tree_attention(model))
         loss_sum = 0.0
         for part in passes[run.rank :: run.world]:
             loss = dialogue_loss(model, part, most=settings.micro_tokens) / denominator
@@ -81,6 +84,7 @@ def main(run: Run) -> Result:
         report.metrics(step + 1, loss=loss_mean, lr=lr, grad_norm=norm, tokens=seen, tokens_per_second=speed)
     report.progress("train", total, total)
 
+    optimizer.restore()
     set_dropout(model, 0.0)
     model.eval()
     loss_after, _ = evaluate(run, model, valid, step=total)
@@ -92,12 +96,13 @@ def main(run: Run) -> Result:
         "valid_tokens": valid_tokens,
         "left_out_long": found.left_out_long,
         "left_out_budget": beyond,
+        "valid_left_out_long": held.left_out_long,
+        "valid_left_out_budget": unread,
         "tokens_per_second": round(speed, 1),
     }
     if loss_before is not None and loss_after is not None:
         summary |= {"valid_loss_before": round(loss_before, 5), "valid_loss_after": round(loss_after, 5)}
     report.progress("save", 0, 1)
-    optimizer.restore()
     path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
     report.progress("save", 1, 1)
     return Result(summary, checkpoint=path, digest=digest)
@@ -124,7 +129,8 @@ def evaluate(run: Run, model: PreTrainedModel, dialogues: list[Dialogue], *, ste
     if not tokens:
         return None, 0
     total = 0.0
-    passes = data.micro_batches(dialogues, run.settings.micro_tokens, _tokens)
+    padded = not has_tree_attention(model)
+    passes = data.micro_batches(dialogues, run.settings.micro_tokens, _tokens, padded=padded)
     for done, part in enumerate(passes):
         run.report.progress("eval", done, len(passes))
         if done % run.world == run.rank:
