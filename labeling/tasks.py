@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from django.conf import settings
+from django.db import transaction
+from kombu.exceptions import OperationalError as BrokerError
 
 from exchange.store import Store
 from labeling.models import Import, Snapshot
@@ -45,3 +48,23 @@ def sweep() -> None:
 def artifact_store() -> Store:
     """The store that the settings name."""
     return Store(settings.ARTIFACTS_URL, cache=settings.ARTIFACTS_CACHE)
+
+
+def import_call(import_id: int) -> None:
+    """Ask a worker, after the present transaction, to run a queued import."""
+    _call(import_run, import_id)
+
+
+def snapshot_call(snapshot_id: int) -> None:
+    """Ask a worker, after the present transaction, to run a queued snapshot."""
+    _call(snapshot_run, snapshot_id)
+
+
+def _call(task: Any, pk: int) -> None:
+    def deliver() -> None:
+        try:
+            task.delay(pk)
+        except BrokerError:  # costs seconds, not the page: the sweep calls again for rows that nobody took
+            logger.warning("The broker is away; %s %s waits for the next sweep.", task.name, pk)
+
+    transaction.on_commit(deliver)

@@ -12,6 +12,7 @@ from types import FrameType
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.worker import state as worker_state
+from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 
 from training.services import execution, sweeps
@@ -32,10 +33,14 @@ def run_call(run_id: int) -> None:
 
     A broker that is away costs a minute, not the run: the sweep calls again for rows that nobody took.
     """
-    try:
-        run_execute.delay_on_commit(run_id)
-    except BrokerError:
-        logger.warning("The broker is away; run %s waits for the next sweep.", run_id)
+
+    def deliver() -> None:
+        try:
+            run_execute.delay(run_id)
+        except BrokerError:
+            logger.warning("The broker is away; run %s waits for the next sweep.", run_id)
+
+    transaction.on_commit(deliver)
 
 
 @shared_task

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.models import CompletionBatch, Import, Prompt, Snapshot
 from labeling.services.snapshots import snapshot_create
-from labeling.tasks import snapshot_run
+from labeling.tasks import snapshot_call
 from people.models import Project, User
 
 
@@ -103,7 +103,7 @@ class SnapshotAdmin(OwnedAdmin):
     def save_model(self, request: HttpRequest, obj: Snapshot, form: ModelForm[Snapshot], change: bool) -> None:
         """Queue the snapshot."""
         obj.pk = snapshot_create(project=obj.project, user=cast(User, request.user)).pk
-        snapshot_run.delay_on_commit(obj.pk)
+        snapshot_call(obj.pk)
         self.message_user(request, f"{obj.project.name} is being frozen.", messages.SUCCESS)
 
 

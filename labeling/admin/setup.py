@@ -6,15 +6,15 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import ForeignKey, QuerySet
-from django.forms import ModelChoiceField, ModelForm
+from django.forms import ModelChoiceField, ModelForm, ValidationError
 from django.http import HttpRequest
 
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.models import Instructions, ProjectSetup
 from labeling.services.errors import Refused
-from labeling.services.instructions import instructions_add
+from labeling.services.instructions import MAX_CHARACTERS, instructions_add
 from labeling.services.snapshots import snapshot_create
-from labeling.tasks import snapshot_run
+from labeling.tasks import snapshot_call
 from people.models import User
 
 
@@ -37,7 +37,7 @@ class ProjectSetupAdmin(OwnedAdmin):
             except Refused as refusal:
                 self.message_user(request, str(refusal), messages.ERROR)
             else:
-                snapshot_run.delay_on_commit(snapshot.pk)
+                snapshot_call(snapshot.pk)
                 self.message_user(request, f"{setup.project.name} is being frozen.", messages.SUCCESS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ProjectSetup | None = None) -> list[str]:
@@ -62,10 +62,26 @@ class ProjectSetupAdmin(OwnedAdmin):
         return manages(request, self.project_of(obj))
 
 
+class InstructionsForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic at run time
+    """A new version, checked by the service's own rule."""
+
+    class Meta:
+        model = Instructions
+        fields = ["project", "text", "change_note"]
+
+    def clean_text(self) -> str:
+        """A text that the service takes."""
+        text = str(self.cleaned_data["text"])
+        if len(text) > MAX_CHARACTERS:
+            raise ValidationError(f"Instructions may have at most {MAX_CHARACTERS:,} characters.")
+        return text
+
+
 @admin.register(Instructions)
 class InstructionsAdmin(OwnedAdmin):
     """Versions of a project's instructions. A new version is added; none is changed."""
 
+    form = InstructionsForm
     list_display = ["project", "version", "change_note", "created_at"]
     list_filter = ["project"]
     list_select_related = ["project"]

@@ -17,7 +17,7 @@ from labeling.formats import NAMES
 from labeling.models import Import
 from labeling.permissions import object_get, project_get
 from labeling.services.imports import import_create
-from labeling.tasks import import_run
+from labeling.tasks import import_call
 from people.access import MANAGING
 from people.models import User
 
@@ -92,7 +92,7 @@ class ImportsView(ListAPIView[Import]):
                 on_error=given["on_error"],
                 user=cast(User, request.user),
             )
-        import_run.delay_on_commit(job.pk)
+        import_call(job.pk)
         return Response(ImportSerializer(job).data, status=status.HTTP_202_ACCEPTED)
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, cast
 from uuid import UUID
 
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
@@ -127,6 +128,7 @@ class PromptView(APIView):
     def get(self, request: Request, pk: UUID) -> Response:
         """For engineers, reviewers and managers."""
         prompt = object_get(cast(User, request.user), Prompt, pk, FOLLOWING)
+        prefetch_related_objects([prompt], "demonstrations__labeler", "rankings__labeler", "completions")
         return Response(PromptDetailSerializer(prompt).data)
 
 

@@ -15,9 +15,11 @@ from labeling.api.errors import refusals_answered
 from labeling.models import CompletionBatch, Snapshot
 from labeling.permissions import object_get, project_get
 from labeling.services.snapshots import snapshot_create
-from labeling.tasks import snapshot_run
+from labeling.tasks import snapshot_call
 from people.access import FOLLOWING, MANAGING
 from people.models import User
+
+NEWEST = 200
 
 
 class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
@@ -70,7 +72,7 @@ class SnapshotsView(ListAPIView[Snapshot]):
         project = project_get(cast(User, request.user), slug, MANAGING)
         with refusals_answered():
             snapshot = snapshot_create(project=project, user=cast(User, request.user))
-        snapshot_run.delay_on_commit(snapshot.pk)
+        snapshot_call(snapshot.pk)
         return Response(SnapshotSerializer(snapshot).data, status=status.HTTP_202_ACCEPTED)
 
 
@@ -91,6 +93,6 @@ class CompletionBatchesView(ListAPIView[CompletionBatch]):
     pagination_class = None
 
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """All batches, for engineers, reviewers and managers."""
+        """The newest 200 batches, for engineers, reviewers and managers."""
         project = project_get(cast(User, request.user), self.kwargs["slug"], FOLLOWING)
-        return Response(CompletionBatchSerializer(project.completion_batches.order_by("-pk"), many=True).data)
+        return Response(CompletionBatchSerializer(project.completion_batches.order_by("-pk")[:NEWEST], many=True).data)

@@ -14,6 +14,7 @@ from exchange.records import RecordError
 from labeling.formats.parsed import FileError, LineError, ParsedLine, ParsedPrompt, Problem
 
 MAX_LINE = 8 * 1024 * 1024
+MAX_REASON = 300
 _HEAD = 4096
 _MAGIC = {
     b"PK\x03\x04": "a ZIP archive or an office document",
@@ -73,7 +74,13 @@ def parse_row(number: int, row: object, parse: Parse) -> ParsedLine | Problem:
     try:
         return ParsedLine(number, parse(row))
     except (LineError, RecordError) as error:
-        return Problem(number, str(error))
+        return Problem(number, _shown(str(error)))
+
+
+def _shown(reason: str) -> str:
+    """A reason that quotes the line, without what a database cannot keep and as long as a person reads."""
+    plain = "".join(c if c.isprintable() else "\ufffd" for c in reason)
+    return plain if len(plain) <= MAX_REASON else plain[: MAX_REASON - 1] + "…"
 
 
 def _raw_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:

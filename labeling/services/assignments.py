@@ -129,7 +129,7 @@ def assignment_skip(*, assignment_id: UUID, labeler: User, reason: str) -> Assig
 
     Raises Refused without a reason, Conflict once the label is submitted.
     """
-    reason = reason.strip()
+    reason = reason.replace("\x00", "\ufffd").strip()
     if not reason:
         raise Refused("Say in a few words why you skip the task.")
     if len(reason) > SKIP_REASON_MAX:
@@ -197,6 +197,8 @@ def assignment_is_repeat(*, assignment: Assignment, kind: str, key: str) -> bool
         raise Refused("A submit needs an idempotency key, so that repeating it is harmless.")
     if len(key) > KEY_MAX:
         raise Refused(f"The idempotency key is {len(key)} characters long; keep it to {KEY_MAX}.")
+    if not key.isprintable():
+        raise Refused("The idempotency key has a character that cannot be printed.")
     if assignment.task.kind != kind:
         raise Refused(f"This task asks for a {assignment.task.kind}, not for a {kind}.")
     if assignment.state == State.SUBMITTED:

@@ -18,7 +18,7 @@ from labeling.selectors.overview import project_overview
 from labeling.services.errors import Refused
 from labeling.services.imports import import_create
 from labeling.services.snapshots import snapshot_create
-from labeling.tasks import import_run, snapshot_run
+from labeling.tasks import import_call, snapshot_call
 from people.access import MANAGING, projects_for
 from people.models import Project, User
 
@@ -71,7 +71,7 @@ def data_upload(request: HttpRequest, slug: str) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        import_run.delay_on_commit(job.pk)
+        import_call(job.pk)
     return redirect("data-project", slug=slug)
 
 
@@ -85,7 +85,7 @@ def data_freeze(request: HttpRequest, slug: str) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        snapshot_run.delay_on_commit(snapshot.pk)
+        snapshot_call(snapshot.pk)
     return redirect("data-project", slug=slug)
 
 

@@ -259,6 +259,17 @@ def test_a_prompt_with_its_labels(project, manager):
     assert {c["text"] for c in body["completions"]} == {"x", "y"}
 
 
+def test_a_prompt_takes_the_same_questions_however_many_labels_it_has(project, manager, django_assert_max_num_queries):
+    prompt = make_prompt(project)
+    for number in range(20):
+        labeler = User.objects.create_user(f"labeler-{number}")
+        Demonstration.objects.create(prompt=prompt, text="An answer.", provenance="human", labeler=labeler)
+        Ranking.objects.create(prompt=prompt, groups=[], provenance="human", labeler=labeler)
+    with django_assert_max_num_queries(12):
+        body = manager.get(f"/api/v1/prompts/{prompt.pk}/").json()
+    assert len({d["labeler"] for d in body["demonstrations"]}) == 20
+
+
 def test_completion_batches_are_a_list(project, manager):
     CompletionBatch.objects.create(digest="a" * 64, project=project, manifest={"meta": {}}, tasks_opened=3)
     (batch,) = manager.get("/api/v1/projects/demo/completion-batches/").json()

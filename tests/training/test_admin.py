@@ -14,7 +14,7 @@ LIST = reverse("admin:training_run_changelist")
 @pytest.fixture
 def called(monkeypatch):
     ids = []
-    monkeypatch.setattr(tasks.run_execute, "delay_on_commit", ids.append)
+    monkeypatch.setattr(tasks, "run_call", ids.append)
     return ids
 
 

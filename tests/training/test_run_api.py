@@ -15,7 +15,7 @@ RUN = {"project": "demo", "kind": "sft", "preset": "cpu"}
 def called(monkeypatch):
     """The runs that workers were called for."""
     ids = []
-    monkeypatch.setattr(tasks.run_execute, "delay_on_commit", ids.append)
+    monkeypatch.setattr(tasks, "run_call", ids.append)
     return ids
 
 

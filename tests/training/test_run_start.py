@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def called(monkeypatch):
     ids = []
-    monkeypatch.setattr(tasks.run_execute, "delay_on_commit", ids.append)
+    monkeypatch.setattr(tasks, "run_call", ids.append)
     return ids
 
 
@@ -82,9 +82,7 @@ def test_waiting_ends_with_the_run(snapshot, monkeypatch, capsys, state, fields,
         run_move(run_id=run_id, to=state, **fields)
         connection.close()
 
-    monkeypatch.setattr(
-        tasks.run_execute, "delay_on_commit", lambda run_id: threading.Thread(target=work, args=[run_id]).start()
-    )
+    monkeypatch.setattr(tasks, "run_call", lambda run_id: threading.Thread(target=work, args=[run_id]).start())
     if error is None:
         call_command("run_start", project="demo", kind="sft", wait=True)
         assert capsys.readouterr().out.splitlines()[1:] == ["3 left out.", "valid_loss_after 1.5"]

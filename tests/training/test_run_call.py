@@ -1,0 +1,30 @@
+"""Calling a worker happens after the transaction, and a broker that is away is no error of the page."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from training import tasks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_worker_is_called_when_the_run_can_be_seen(monkeypatch):
+    called = []
+    monkeypatch.setattr(tasks.run_execute, "delay", called.append)
+    with transaction.atomic():
+        tasks.run_call(7)
+        assert called == []
+    assert called == [7]
+
+
+def test_a_broker_that_is_away_does_not_break_the_commit(monkeypatch, caplog):
+    def away(run_id: int) -> None:
+        raise OperationalError("no broker")
+
+    monkeypatch.setattr(tasks.run_execute, "delay", away)
+    with transaction.atomic():
+        tasks.run_call(7)
+    assert "run 7 waits for the next sweep" in caplog.text
