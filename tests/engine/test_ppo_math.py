@@ -166,3 +166,11 @@ def test_logprobs_and_entropy_at_a_temperature(temperature):
     assert not pm.entropy(everything).requires_grad
     logprobs[1].backward()
     torch.testing.assert_close(logits.grad, rows([0.0, 0.0], [-0.25 / temperature, 0.25 / temperature]))
+
+
+def test_the_kl_of_a_state_over_the_whole_vocabulary():
+    """π = (½, ½, 0), π_ref = (¼, ½, ¼): ½ ln 2; a token that π rules out adds nothing. The other way round: ∞."""
+    policy, reference = rows([0.5, 0.5, 0.0]).log(), rows([0.25, 0.5, 0.25]).log()
+    assert pm.state_kl(policy, reference).tolist() == pytest.approx([0.5 * math.log(2)])
+    assert pm.state_kl(reference, reference).tolist() == [0.0]
+    assert pm.state_kl(reference, policy).tolist() == [math.inf]

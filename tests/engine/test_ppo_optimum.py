@@ -9,6 +9,7 @@ import torch
 
 from tests.engine.tiny_ppo import EOS, all_answers, changed, full_logprob, learner, plain_score, question
 from training.engine import ppo
+from training.engine.sampling import Sampled
 
 ITERATIONS, BATCH, PEAK = 24, 256, 0.01
 
@@ -48,3 +49,25 @@ def test_ppo_reaches_the_kl_regularised_optimum(vocabulary, length, beta, penalt
     policy = logprob(one.models.policy)
     assert best - 0.01 <= objective() <= best + 1e-9
     assert float((policy.exp() * (policy - optimum)).sum()) < 0.01
+
+
+def test_the_mean_of_an_evaluations_kl_is_that_of_whole_answers():
+    """E Σ_t KL(π_t ‖ π_ref,t) over all answers, each weighed with its probability, is Σ π (log π − log π_ref)."""
+    one = learner(4, seed=6, packed=False, response_length=3)
+    with torch.no_grad():
+        one.models.policy.model.embed_tokens.weight += 0.3 * torch.randn(4, 32, dtype=torch.float64)
+    prompt, answers = (1, 3), all_answers(4, 3)
+    policy, reference = (
+        torch.stack([full_logprob(model, prompt, tokens).sum() for tokens in answers])
+        for model in (one.models.policy, one.models.reference)
+    )
+    expected = float((policy.exp() * (policy - reference)).sum())
+    assert expected > 0.05
+    drawn = [Sampled(prompt, a, tuple(full_logprob(one.models.policy, prompt, a).tolist()),
+                     "eos" if a[-1] == EOS else "length") for a in answers]  # fmt: skip
+    passes = [[list(range(len(drawn)))]]
+    exact, k1 = (ppo.judge(one, drawn, passes, exact_kl=exact).kl for exact in (True, False))
+    assert float((policy.exp() * exact).sum()) == pytest.approx(expected, abs=1e-10)
+    torch.testing.assert_close(k1, policy - reference, atol=1e-10, rtol=0)
+    assert float(exact.min()) > 0 > float(k1.min())
+    assert float(exact.std()) < float(k1.std())

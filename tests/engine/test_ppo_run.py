@@ -14,7 +14,8 @@ from exchange.records import Demonstration, Prompt, RankedCompletion, RankingGro
 from exchange.snapshot import write_snapshot
 from tests.engine.conftest import WORDS, ended, prepare, prompt_of, split_of
 from training.engine import episodes, ppo, ppo_report, reward, sample, sft
-from training.engine.runtime import execute
+from training.engine.reporter import Reporter
+from training.engine.runtime import Run, execute
 from training.engine.sampling import sample as draw
 
 MAINS = {"sft": sft.main, "reward": reward.main, "ppo": ppo.main, "sample": sample.main}
@@ -78,6 +79,9 @@ def test_the_held_out_reward_rises_and_the_kl_starts_at_zero(chain):
     assert summary["reward_rule"].startswith("same 3 held-out prompts")
     assert (summary["episodes"], summary["iterations"], summary["train_prompts"]) == (256, 8, 9)
     assert summary["skipped_steps"] == 0
+    assert summary["kl_margin_start"] < 1e-4 < summary["kl_margin_end"]
+    assert summary["reward_change"] == pytest.approx(summary["reward_end"] - summary["reward_start"], abs=3e-6)
+    assert summary["reward_change_margin"] > 0
     assert 0 <= summary["eos_rate_start"] <= 1
     assert 1 <= summary["mean_length_end"] <= 6
 
@@ -168,6 +172,13 @@ def test_an_iteration_without_numbers_costs_its_figures_and_not_the_run(chain, m
     assert ran.summary["reward_end"] == pytest.approx(last["reward"], abs=1e-5)
     assert ran.summary["skipped_steps"] == 1
     assert ran.result["digest"]
+
+
+def test_the_change_of_the_reward_is_measured_prompt_by_prompt(chain):
+    """Changes 1, 1 and 4: mean 2, variance (1 + 1 + 4) / 2 = 3, standard error √(3/3) = 1."""
+    run = Run("ppo", chain.folder, {}, None, Reporter(None), torch.device("cpu"), torch.float32)
+    found = ppo_report.change(run, torch.tensor([-50.0, 0.0, 50.0]), torch.tensor([-49.0, 1.0, 54.0]))
+    assert found == pytest.approx({"reward_change": 2.0, "reward_change_margin": 1.96})
 
 
 def test_means_over_a_quarter_pass_over_what_is_not_finite():

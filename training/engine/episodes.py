@@ -37,9 +37,9 @@ class Episodes:
     """B answers of at most T tokens: `mask` and everything per token [B, T], `ended` and `scores` [B].
 
     `logprobs` and `reference` are log π and log π_ref of the drawn tokens, `values` the value of the state before
-    each, `scores` the reward model's, as they stand. `kl` [B] is an answer's KL to the reference in nats: exact in each
-    of its states in an evaluation, else k1, the sum of log π − log π_ref. `sampler_gap` is the mean difference between
-    the sampler's log π and `logprobs`, in absolute nats.
+    each, `scores` the reward model's, as they stand. `kl` [B] is an answer's KL to the reference in nats: exact in
+    each of its states in an evaluation, else k1, the sum of log π − log π_ref. `sampler_gap` is the mean difference
+    between the sampler's log π and `logprobs`, in absolute nats.
     """
 
     answers: list[Sampled]

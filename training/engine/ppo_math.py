@@ -134,3 +134,14 @@ def token_logprobs(logits: Tensor, tokens: Tensor, temperature: float) -> tuple[
 def entropy(logprobs: Tensor) -> Tensor:
     """−Σ π log π in nats [N] of log π [N, V], without gradient: it is for the report."""
     return -(logprobs.exp() * logprobs).sum(-1)
+
+
+@torch.no_grad()
+def state_kl(logprobs: Tensor, reference: Tensor) -> Tensor:
+    """KL(π ‖ π_ref) = Σ π (log π − log π_ref) in nats [N], of log π and log π_ref [N, V], without gradient.
+
+    Summed over the states of an answer drawn from π, its mean is the KL of whole answers (chain rule), with less
+    variance than the log-ratios of the drawn tokens have and never below 0.
+    """
+    gap = (logprobs - reference).mul_(logprobs.exp())
+    return gap.masked_fill_(logprobs == -math.inf, 0.0).sum(-1)

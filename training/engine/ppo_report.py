@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from exchange.records import Message
@@ -19,23 +20,42 @@ _KEPT = ("reward", "score", "kl", "eos_rate", "mean_length")
 
 
 def outcome(run: Run, judged: Episodes) -> dict[str, float]:
-    """Means over the answers of all ranks.
+    """Means over the answers of all ranks, `…_margin` 1.96 standard errors of them.
 
-    `reward` is the score after the penalty for a missing end, with a margin of 1.96 standard errors; `kl` is an
-    answer's Σ k1, in nats; `objective` is reward − β·kl, what PPO maximises.
+    `reward` is the score after the penalty for a missing end; `kl` is an answer's, in nats (see Episodes);
+    `objective` is reward − β·kl, what PPO maximises.
     """
-    s = run.settings
-    rewards = ppo_math.penalised(judged.scores, judged.ended, s.missing_eos_penalty)
-    kl = (judged.logprobs - judged.reference).mul(judged.mask).sum(1)
-    lengths = judged.mask.sum(1)
-    columns = (rewards, judged.scores, kl, judged.ended, lengths, rewards.square())
-    count, *sums = all_sum(run, [float(len(judged.answers)), *(float(column.double().sum()) for column in columns)])
-    reward, score, nats, ended, length, square = (total / count for total in sums)
-    deviation = math.sqrt(max(square - reward**2, 0.0) * count / max(count - 1, 1))
+    beta = run.settings.kl_beta
+    reward, reward_margin, count = _estimate(run, final_rewards(run, judged))
+    kl, kl_margin, _ = _estimate(run, judged.kl)
+    score, ended, length = (_estimate(run, column)[0] for column in (judged.scores, judged.ended, judged.mask.sum(1)))
     return {
-        "reward": reward, "reward_margin": 1.96 * deviation / math.sqrt(count), "score": score, "kl": nats,
-        "objective": reward - s.kl_beta * nats, "eos_rate": ended, "mean_length": length, "answers": count,
+        "reward": reward, "reward_margin": reward_margin, "score": score, "kl": kl, "kl_margin": kl_margin,
+        "objective": reward - beta * kl, "eos_rate": ended, "mean_length": length, "answers": count,
     }  # fmt: skip
+
+
+def final_rewards(run: Run, judged: Episodes) -> Tensor:
+    """The reward [B] of each of this rank's answers: its score after the penalty for a missing end."""
+    return ppo_math.penalised(judged.scores, judged.ended, run.settings.missing_eos_penalty)
+
+
+def change(run: Run, before: Tensor, after: Tensor) -> dict[str, float]:
+    """How the rewards of the same prompts [B] moved, prompt by prompt.
+
+    The margin is of the differences: how much prompts differ among themselves is not in it.
+    """
+    mean, margin, _ = _estimate(run, after - before)
+    return {"reward_change": mean, "reward_change_margin": margin}
+
+
+def _estimate(run: Run, column: Tensor) -> tuple[float, float, float]:
+    """Mean over the answers of all ranks, 1.96 standard errors of it, and their count; in two passes: precise."""
+    values = column.double()
+    count, total = all_sum(run, [float(len(values)), float(values.sum())])
+    mean = total / count
+    [squares] = all_sum(run, [float((values - mean).square().sum())])
+    return mean, 1.96 * math.sqrt(squares / max(count - 1, 1) / count), count
 
 
 class Tally:
@@ -84,14 +104,12 @@ def show_answer(
     run: Run, tokenizer: PreTrainedTokenizerBase, step: int, questions: Sequence[Question], judged: Episodes
 ) -> None:
     """The iteration's first answer as a sample line: the text with its reward (after the penalty) and its KL."""
-    rewards = ppo_math.penalised(judged.scores, judged.ended, run.settings.missing_eos_penalty)
-    kl = float((judged.logprobs[0] - judged.reference[0]).mul(judged.mask[0]).sum())
     run.report.sample(
         step,
         prompt=shown(questions[0].messages),
         completion=decode_completion(tokenizer, list(judged.answers[0].tokens)),
-        reward=float(rewards[0]),
-        kl=kl,
+        reward=float(final_rewards(run, judged)[0]),
+        kl=float(judged.kl[0]),
         finish=judged.answers[0].finish,
     )
 
@@ -106,10 +124,7 @@ def shown(messages: Sequence[Message]) -> str:
 def start_and_end(
     before: dict[str, float], after: dict[str, float], history: Sequence[dict[str, float]]
 ) -> dict[str, float | str]:
-    """The summary's …_start and …_end: held-out prompts before and after, or else the first and last quarter.
-
-    A figure that is not finite is left out: no checkpoint could be sealed with it.
-    """
+    """The summary's …_start and …_end: held-out prompts before and after, or else the first and last quarter."""
     if before and after:
         rule = f"same {before['answers']:.0f} held-out prompts and seeds before and after; ± 1.96 standard errors"
         start, end = before, after
@@ -117,11 +132,15 @@ def start_and_end(
         quarter = max(1, len(history) // 4)
         rule = f"mean of the first and of the last {quarter} of {len(history)} iterations on training prompts"
         start, end = _mean(history[:quarter]), _mean(history[-quarter:])
-    kept = (*_KEPT, "reward_margin")
+    kept = (*_KEPT, "reward_margin", "kl_margin")
     sides = {"start": start, "end": end}
     figures = {f"{name}_{when}": side[name] for when, side in sides.items() for name in kept if name in side}
-    finite = {name: round(value, 6) + 0.0 for name, value in figures.items() if math.isfinite(value)}  # + 0.0: no −0
-    return {**finite, "reward_rule": rule}
+    return {**rounded(figures), "reward_rule": rule}
+
+
+def rounded(figures: dict[str, float]) -> dict[str, float]:
+    """The figures that are finite, to six decimals: no checkpoint could be sealed with the others."""
+    return {name: round(value, 6) + 0.0 for name, value in figures.items() if math.isfinite(value)}  # + 0.0: no −0
 
 
 def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -95,9 +95,8 @@ def check_room(model: PreTrainedModel, prompt: int, answer: int, *, end: int = 0
     room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if room is not None and prompt + answer + end > room:
         what = ", response_length and the end token" if end else " and response_length"
-        raise RunError(
-            f"max_prompt_length{what} are {prompt + answer + end:,} tokens together, but {name} reads at most {room:,}."
-        )
+        total = prompt + answer + end
+        raise RunError(f"max_prompt_length{what} are {total:,} tokens together, but {name} reads at most {room:,}.")
 
 
 def choose(logits: Tensor, uniform: Tensor, *, temperature: float, top_p: float = 1.0) -> tuple[Tensor, Tensor]:
