@@ -1,7 +1,7 @@
 """TRL's side of benchmarks/reward.py, run by its own virtual environment: its RewardTrainer on a prompt's pairs.
 
-TRL is given its faster choices: no gradient checkpointing, no evaluation, no logging, no saving, and as many pairs
-a pass as fit in memory.
+TRL is given its faster choices: no gradient checkpointing, no evaluation, no logging, no saving, and six
+pairs a pass: all of K = 4, a sixth of K = 9.
 """
 
 from __future__ import annotations

@@ -50,18 +50,6 @@ def test_kway_loss_is_the_mean_over_explicit_pairs(case):
     assert float(scores.grad.sum()) == pytest.approx(0, abs=1e-12)
 
 
-def test_weights_weigh_pairs():
-    values = [0.4, -0.3, 1.1]
-    weights = torch.ones(3, 3, dtype=torch.float64)
-    weights[0, 2] = 3.0
-    scores = torch.tensor(values, dtype=torch.float64, requires_grad=True)
-    loss = kway_loss(scores, pair_targets([0, 1, 2]), weights)
-    loss.backward()
-    expected, gradient = explicit(values, [(0, 1, 1.0), (0, 2, 3.0), (1, 2, 1.0)])
-    assert float(loss.detach()) == pytest.approx(expected, abs=1e-12)
-    assert scores.grad.tolist() == pytest.approx(gradient, abs=1e-12)
-
-
 @pytest.mark.parametrize("k", [2, 3, 4, 9])
 def test_equal_scores_cost_ln_2_whatever_k(k):
     scores = torch.full((k,), 0.37, dtype=torch.float64)

@@ -251,7 +251,8 @@ def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_scr
     for name in ("bias", "valid_loss", "valid_accuracy"):
         assert both.summary[name] == pytest.approx(alone.summary[name], abs=1e-3)
     one, other = (
-        AutoModelForSequenceClassification.from_pretrained(ran.directory / "checkpoints/final") for ran in (alone, both)
+        AutoModelForSequenceClassification.from_pretrained(ran.directory / "checkpoints/final")
+        for ran in (alone, both)
     )
     torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=1e-3)
 

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, GraniteForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GraniteConfig,
+    GraniteForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from exchange import envelope
 from exchange.records import Demonstration
@@ -145,6 +152,21 @@ def test_logits_that_are_scaled_after_the_unembedding_are_refused(make_snapshot,
     ).save_pretrained(folder)  # fmt: skip
     ran = run_script("sft", make_snapshot(), LEARN, base_model=str(folder))
     assert ran.refusal == "SFT cannot train this architecture: it changes its logits after the unembedding."
+
+
+@pytest.mark.parametrize("kind", ["sft", "reward"])
+def test_an_architecture_that_reads_rows_trains_and_says_so(make_snapshot, run_script, tmp_path, models_dir, kind):
+    folder = tmp_path / "mistral"
+    shutil.copytree(resolve_base("tiny", models_dir), folder)
+    MistralForCausalLM(
+        MistralConfig(
+            vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+            num_key_value_heads=2, sliding_window=8, pad_token_id=0, eos_token_id=2, bos_token_id=None,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    ran = run_script(kind, make_snapshot(), {"epochs": 1, "max_length": 200}, base_model=str(folder))
+    assert ran.code == 0, ran.result
+    assert "rows are used instead" in ran.of("note")[0]["text"]
 
 
 @pytest.mark.parametrize("kind", ["sft", "reward"])

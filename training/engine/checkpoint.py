@@ -83,7 +83,7 @@ def _write(
 
 
 def _lineage(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
-    """What the checkpoint came from. Speeds stay out, so that the same training has the same digest."""
+    """What the checkpoint came from. Speeds stay out, so that the same run once more has the same digest."""
     inputs = run.inputs
     parents = {name: (inputs.get(name) or {}).get("digest") for name in ("policy", "reward")}
     return {

@@ -22,19 +22,19 @@ def pair_targets(ranks: Sequence[int], ties: str = "drop", device: torch.device 
     return wins
 
 
-def kway_loss(scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def kway_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The loss of one prompt's K completions over all their pairs (IG eq. 1):
 
-        L = Σ w·T·softplus(−D) / Σ w·T,   D[i, j] = r_i − r_j
+        L = Σ T·softplus(−D) / Σ T,   D[i, j] = r_i − r_j
 
-    scores (K,), targets T (K, K) as `pair_targets` makes them, weights w (K, K) or None for 1; a scalar comes back.
+    scores (K,), targets T (K, K) as `pair_targets` makes them; a scalar comes back.
     softplus(−D) = −log σ(D) without its overflow. Each prompt weighs the same whatever its K. A prompt without any
     pair gives 0.
     """
-    weighted = targets.to(scores.dtype) if weights is None else (weights * targets).to(scores.dtype)
+    wins = targets.to(scores.dtype)
     difference = scores[:, None] - scores[None, :]
-    total = weighted.sum()
-    return (weighted * F.softplus(-difference)).sum() / total.clamp_min(torch.finfo(scores.dtype).tiny)
+    total = wins.sum()
+    return (wins * F.softplus(-difference)).sum() / total.clamp_min(torch.finfo(scores.dtype).tiny)
 
 
 def rows_cross_entropy(

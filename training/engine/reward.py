@@ -66,8 +66,8 @@ def main(run: Run) -> Result:
     if valid:
         report.note(
             f"Validating on {len(valid):,} of {len(ordered):,} rankings. Left out: {held.left_out_long:,} completions "
-            f"over {settings.max_length:,} tokens with their prompt; {len(ordered) - len(valid):,} rankings beyond the "
-            "limit."
+            f"over {settings.max_length:,} tokens with their prompt; {len(ordered) - len(valid):,} rankings "
+            "beyond the limit."
         )
     else:
         report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
@@ -215,9 +215,7 @@ def set_bias(run: Run, model: PreTrainedModel, spoken: data.Selection[Dialogue])
     }
 
 
-def _scored(
-    run: Run, model: PreTrainedModel, families: list[Family], phase: str
-) -> list[list[float]]:
+def _scored(run: Run, model: PreTrainedModel, families: list[Family], phase: str) -> list[list[float]]:
     """Scores of all families in their order, forwarded by length, shared out over the ranks."""
     order = _passes(model, range(len(families)), families.__getitem__, run.settings)
     flat = [0.0] * sum(len(completions) for _, completions in families)
@@ -239,7 +237,7 @@ def _scored(
 def _passes(
     model: PreTrainedModel, items: Iterable[Item], family: Callable[[Item], Family], settings: RewardSettings
 ) -> list[list[Item]]:
-    """Cut items into forward passes of at most `micro_tokens`, counted in the layout that `score_families` will use."""
+    """Cut items into forward passes of at most `micro_tokens`, counted in the layout that `score_families` uses."""
     if settings.layout == "prefix" and has_tree_attention(model):
         return data.micro_batches(items, settings.micro_tokens, lambda item: _packed(family(item)), padded=False)
     return data.micro_batches(
