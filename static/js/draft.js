@@ -6,7 +6,8 @@
   const saved = document.getElementById("saved");
   const lease = document.getElementById("lease");
   const go = document.querySelector(".go");
-  const token = form.elements.csrfmiddlewaretoken.value;
+  // The cookie's, not the page's: signing in again in another tab makes a new one, and this page goes on with it.
+  const token = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] || form.elements.csrfmiddlewaretoken.value;
   const QUIET = 700, LONGEST = 4000, KEEPALIVE_LIMIT = 60000;
   let dirty = false, firstChange = 0, timer = 0, sending = false, leaving = false, refused = false, failures = 0;
 
@@ -29,7 +30,7 @@
   const send = (url, method, body, keepalive) =>
     fetch(url, {
       method, keepalive, body, credentials: "same-origin",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": token, Accept: "application/json" },
+      headers: { "Content-Type": "application/json", "X-CSRFToken": token(), Accept: "application/json" },
     });
 
   const showLease = (state) => {
@@ -108,12 +109,17 @@
   form.addEventListener("input", changed);
   form.addEventListener("change", changed);
   form.addEventListener("submit", () => {
+    form.elements.csrfmiddlewaretoken.value = token();
     leaving = true;
     go.disabled = true;
     go.setAttribute("aria-busy", "true");
   });
   for (const other of document.querySelectorAll("form[action]:not(#work)")) {
-    other.addEventListener("submit", () => { save(true); leaving = true; });
+    other.addEventListener("submit", () => {
+      other.elements.csrfmiddlewaretoken.value = token();
+      save(true);
+      leaving = true;
+    });
   }
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

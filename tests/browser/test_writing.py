@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from labeling.models import Assignment, Demonstration
 from labeling.services.assignments import assignment_claim_next, leases_expire
+from people.models import User
 from tests.browser.conftest import PHONE
 from tests.browser.label_data import everyday
 from tests.labeling.work import make_demonstration_task, make_labeler
@@ -121,3 +122,25 @@ def test_a_second_tab_is_told_and_its_text_is_shown(desk, open_page):
 def test_the_page_fits_a_phone(desk):
     page = desk(size=PHONE, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_signing_in_again_in_another_tab_is_enough(desk):
+    page = desk()
+    ada = User.objects.get(username="ada")
+    ada.set_password("long-enough-7")
+    ada.save()  # which ends every session, as time would
+    page.get_by_label("Your answer").fill("Half of it")
+    expect(page.locator("#saved")).to_have_text("Not saved: sign in again in another tab")
+    other = page.context.new_page()
+    other.goto("/login/")
+    other.get_by_label("User name").fill("ada")
+    other.get_by_label("Password").fill("long-enough-7")
+    other.get_by_role("button", name="Sign in").click()
+    other.wait_for_url(lambda url: "/login/" not in url)
+    page.bring_to_front()
+    page.get_by_label("Your answer").fill("Half of it, and the rest.")
+    expect(page.locator("#saved")).to_contain_text("Saved")
+    assert Assignment.objects.get().draft == {"text": "Half of it, and the rest."}
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/label/")
+    assert Demonstration.objects.get().text == "Half of it, and the rest."
