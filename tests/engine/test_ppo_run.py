@@ -136,6 +136,22 @@ def test_without_held_out_prompts_the_training_prompts_give_start_and_end(chain)
     assert any("last 16 episodes" in line["text"] for line in ran.of("note"))
 
 
+def test_prompts_that_are_not_used_are_noted_and_counted(chain):
+    """A byte is a token: the template is 19, "Praise the fir." 15, so 34 leave out the words of four letters."""
+    budget = {**PPO, "episodes": 4, "rollout_batch": 4, "minibatch": 4, "eval_prompts": 1, "max_prompt_length": 34}
+    ran = chain.run("ppo", budget, policy=chain.sft, reward=chain.reward)
+    train = [word for index, word in enumerate(WORDS) if split_of(index) == "train"]
+    valid = [word for index, word in enumerate(WORDS) if split_of(index) == "valid"]
+    assert [sum(len(word) > 3 for word in words) for words in (train, valid)] == [3, 1]
+    summary = ran.summary
+    assert (summary["train_prompts"], summary["left_out_long"], summary["left_out_budget"]) == (4, 3, 2)
+    assert (summary["eval_prompts"], summary["eval_left_out_long"], summary["eval_left_out_budget"]) == (1, 1, 1)
+    assert [line["text"] for line in ran.of("note")] == [
+        "4 training prompts. Left out: 3 over 34 tokens; 2 that the episodes do not reach.",
+        "1 held-out prompts. Left out: 1 over 34 tokens; 1 beyond eval_prompts.",
+    ]
+
+
 def test_a_cut_answer_has_room_for_the_end_token_the_reward_model_reads(chain):
     """The reward model's room is made 72 tokens: 60 + 12 would fit, the end token behind them would not."""
     narrow = chain.folder / "narrow"

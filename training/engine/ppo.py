@@ -47,7 +47,7 @@ def main(run: Run) -> Result:
     # The value model is of the reward model's checkpoint, so it has the same room.
     for model, name in ((learner.models.policy, "the policy"), (learner.models.reward, "the reward model")):
         check_room(model, s.max_prompt_length, s.response_length, end=1, name=name)
-    train, held_out, left_out = questions(learner, folder)
+    train, held_out, counts = questions(learner, folder)
     iterations = s.episodes // s.rollout_batch
 
     before, first_rewards = evaluate(learner, 0, held_out)
@@ -64,8 +64,7 @@ def main(run: Run) -> Result:
         "episodes_per_second": round(iterations * s.rollout_batch / seconds, 4),
         "iterations": iterations,
         "skipped_steps": learner.skipped,
-        "train_prompts": len(train),
-        "left_out_long": left_out,
+        **counts,
     }
     run.report.progress("save", 0, 1)
     learner.policy_optimizer.restore()
@@ -110,23 +109,37 @@ def load(run: Run) -> Learner:
     return Learner(run, models, tokenizer, policy_optimizer, value_optimizer, Divergence())
 
 
-def questions(learner: Learner, folder: Path) -> tuple[list[Question], list[Question], int]:
-    """Training prompts, the held-out prompts of the evaluation, and how many training prompts are too long."""
+def questions(learner: Learner, folder: Path) -> tuple[list[Question], list[Question], dict[str, int]]:
+    """Training prompts, the held-out prompts of the evaluation, and for the summary how many are used and left out."""
     run, s = learner.run, learner.run.settings
     read = {"folder": folder, "tokenizer": learner.tokenizer, "max_prompt_length": s.max_prompt_length}
     train = data.questions(splits=("train",), **read)
     if not train.items:
         raise RunError(f"The snapshot has no training prompts of at most {s.max_prompt_length} tokens.")
-    held_out = data.shuffled(data.questions(splits=("valid",), **read).items, s.seed)[: s.eval_prompts]
+    valid = data.questions(splits=("valid",), **read)
+    held_out = data.shuffled(valid.items, s.seed)[: s.eval_prompts]
     held_out = held_out if len(held_out) >= run.world else []
-    run.report.note(
-        f"{len(train.items):,} training prompts. Left out: {train.left_out_long:,} over {s.max_prompt_length} tokens."
-    )
+    reached = min(len(train.items), s.episodes - s.episodes % s.rollout_batch)
+    counts = {
+        "train_prompts": reached,
+        "left_out_long": train.left_out_long,
+        "left_out_budget": len(train.items) - reached,
+        "eval_prompts": len(held_out),
+        "eval_left_out_long": valid.left_out_long,
+        "eval_left_out_budget": len(valid.items) - len(held_out),
+    }
+    for what, used, long, beyond, budget in (
+        ("training", reached, train.left_out_long, counts["left_out_budget"], "that the episodes do not reach"),
+        ("held-out", len(held_out), valid.left_out_long, counts["eval_left_out_budget"], "beyond eval_prompts"),
+    ):
+        run.report.note(
+            f"{used:,} {what} prompts. Left out: {long:,} over {s.max_prompt_length:,} tokens; {beyond:,} {budget}."
+        )
     if rest := s.episodes % s.rollout_batch:
         run.report.note(f"Left out: the last {rest:,} episodes, which do not fill a batch of {s.rollout_batch:,}.")
     if not held_out:
         run.report.note("No held-out prompts to answer: figures of start and end come from the training prompts.")
-    return train.items, held_out, train.left_out_long
+    return train.items, held_out, counts
 
 
 def prompt_batches(prompts: list[Question], size: int, seed: int) -> Iterator[list[Question]]:
