@@ -5,8 +5,10 @@
 
 One step is one prompt of P tokens with K ranked completions of R tokens: forward, backward and optimizer. Ours
 forwards the prompt once for all completions; TRL forwards each of the K(K−1)/2 pairs with its prompt twice. Each side
-runs in a process of its own with the allocator and thread settings that the platform's launcher gives. Prints a table,
-writes benchmarks/out/reward.json.
+runs in a process of its own with the allocator and thread settings that the platform's launcher gives. The sides
+alternate in several rounds, each with a ratio of its own: what else the machine does then falls on both. Prints a
+table with the median ratio and its range, writes benchmarks/out/reward.json, and fails where ours is not at least 4
+times as fast at K = 4.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 PROMPT, ANSWER, VOCABULARY, END = 128, 64, 49_152, 2
-WARM_UP = 2
+WARM_UP = 1
+CASES = ((4, "fp32"), (4, "bf16"), (9, "bf16"))
+LEAST, LEAST_K = 4.0, 4
 
 
 def ranking(k: int) -> tuple[list[int], list[list[int]]]:
@@ -49,13 +53,14 @@ def main() -> None:
     """Run both sides for every K and precision asked for, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rival", action="store_true", help="measure TRL too")
-    parser.add_argument("--k", type=int, nargs="+", default=[4, 9])
+    parser.add_argument("--k", type=int, nargs="+", help="with each --dtype; else K = 4 in both and K = 9 in bf16")
     parser.add_argument("--dtype", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
-    parser.add_argument(
-        "--steps", type=int, default=8, help="measured steps of ours; TRL makes half as many, at least 3"
-    )
+    parser.add_argument("--rounds", type=int, default=3, help="times that the sides take turns, at least 3")
+    parser.add_argument("--steps", type=int, default=3, help="measured steps of ours in a round; TRL makes fewer")
     parser.add_argument("--side", choices=["ours"], help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.rounds < 3:
+        parser.error("a median needs at least 3 rounds")
     if options.side:
         print(json.dumps(measure_ours(options.k[0], options.dtype[0], options.steps)))
         return
@@ -65,24 +70,58 @@ def main() -> None:
     model = resolve_base("smollm2", ROOT / "var" / "models")
     if options.rival:
         install_rival()
-    rows = []
-    for k in options.k:
-        for dtype in options.dtype:
-            arguments = ["--k", str(k), "--dtype", dtype]
-            ours = run([sys.executable, "-m", "benchmarks.reward", "--side", "ours", *arguments, "--steps",
-                        str(options.steps)])  # fmt: skip
-            rows.append({"side": "Plumbline", "k": k, "dtype": dtype, **ours})
-            if options.rival:
-                steps = str(max(3, options.steps // 2))
-                script = [str(RIVAL / "bin" / "python"), str(ROOT / "benchmarks" / "trl_reward.py")]
-                theirs = run([*script, "--model", model, *arguments, "--steps", steps])
-                rows.append({"side": "TRL", "k": k, "dtype": dtype, **theirs})
-            print_row(rows, options.rival)
+    wanted = [(k, dtype) for k in options.k for dtype in options.dtype] if options.k else CASES
+    cases = [(k, dtype) for k, dtype in wanted if dtype in options.dtype]
+    print(HEAD)
+    measured = [measure(k, dtype, model, options) for k, dtype in cases]
     out = ROOT / "benchmarks" / "out" / "reward.json"
     out.parent.mkdir(exist_ok=True)
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()}
-    out.write_text(json.dumps({"machine": machine, "prompt": PROMPT, "answer": ANSWER, "rows": rows}, indent=1) + "\n")
+    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    out.write_text(json.dumps({"machine": machine, "prompt": PROMPT, "answer": ANSWER, "cases": measured}, indent=1))
     print(f"Written to {out.relative_to(ROOT)}.")
+    if warning := busy([load for case in measured for load in case["load"]], os.cpu_count() or 1):
+        print(warning)
+    if failed := too_slow(measured):
+        sys.exit(failed)
+
+
+def measure(k: int, dtype: str, model: str, options: argparse.Namespace) -> dict[str, Any]:
+    """One case: the sides in turn, round after round, and what came out; prints its lines of the table."""
+    case: dict[str, Any] = {"k": k, "dtype": dtype, "load": [], "rounds": []}
+    arguments = ["--k", str(k), "--dtype", dtype]
+    ours = [sys.executable, "-m", "benchmarks.reward", "--side", "ours", *arguments, "--steps", str(options.steps)]
+    script = [str(RIVAL / "bin" / "python"), str(ROOT / "benchmarks" / "trl_reward.py")]
+    theirs = [*script, "--model", model, *arguments, "--steps", "2" if k <= 4 else "1"]
+    sides = {"Plumbline": ours, **({"TRL": theirs} if options.rival else {})}
+    for _ in range(options.rounds):
+        case["load"].append(os.getloadavg()[0])
+        case["rounds"].append({side: run(command) for side, command in sides.items()})
+    if options.rival:
+        case["ratio"] = ratio(case["rounds"])
+    print_case(case, list(sides))
+    return case
+
+
+def ratio(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, float]:
+    """How many times as long TRL's step takes as ours: the median of the rounds' own ratios, the least, the most."""
+    ratios = [one["TRL"]["seconds"] / one["Plumbline"]["seconds"] for one in rounds]
+    return {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+
+
+def busy(loads: list[float], cores: int) -> str | None:
+    """A warning where more processes wanted to run than there are cores when a round began."""
+    if round(max(loads)) <= cores:
+        return None
+    return f"Warning: the load was {max(loads):.1f} on {cores} cores, so the seconds are not those of an idle machine."
+
+
+def too_slow(cases: list[dict[str, Any]]) -> str | None:
+    """What to fail with: the cases of K = 4 whose median ratio is below 4; None where there is none."""
+    slow = [case for case in cases if case["k"] == LEAST_K and case.get("ratio", {}).get("median", LEAST) < LEAST]
+    if not slow:
+        return None
+    listed = ", ".join(f"{case['ratio']['median']:.1f} times in {case['dtype']}" for case in slow)
+    return f"At K = {LEAST_K} ours must be {LEAST:.0f} times as fast as TRL, but it is {listed}."
 
 
 def measure_ours(k: int, dtype: str, steps: int) -> dict[str, Any]:
@@ -162,18 +201,21 @@ def run(command: list[str]) -> dict[str, Any]:
     return figures
 
 
-def print_row(rows: list[dict[str, Any]], rival: bool) -> None:
-    """The newest case as a line of the table, with a head before the first."""
-    if len(rows) <= 1 + rival:
-        print(f"{'K':>2} {'dtype':5} {'side':10} {'s/step':>8} {'rankings/s':>10} {'tokens/s':>9} "
-              f"{'of peak':>8} {'memory':>9} {'ratio':>6}")  # fmt: skip
-    case = rows[-2:] if rival else rows[-1:]
-    for row in case:
-        share = row["gflop"] / row["seconds"] / row["matmul_peak_gflops"] if "gflop" in row else None
-        times = case[-1]["seconds"] / row["seconds"] if rival and row is case[0] else None
-        print(f"{row['k']:>2} {row['dtype']:5} {row['side']:10} {row['seconds']:8.2f} {1 / row['seconds']:10.3f} "
-              f"{row['tokens'] / row['seconds']:9.0f} {f'{share:.0%}' if share else '':>8} "
-              f"{row['peak_memory_gib']:5.1f} GiB {f'{times:.1f}×' if times else '':>6}", flush=True)  # fmt: skip
+HEAD = " K dtype side         s/step rankings/s  tokens/s  of peak    memory ratio"
+
+
+def print_case(case: dict[str, Any], sides: list[str]) -> None:
+    """A line of the table for each side: medians of its rounds, its largest memory, and the ratio with its range."""
+    for side in sides:
+        rounds = [one[side] for one in case["rounds"]]
+        seconds = statistics.median(one["seconds"] for one in rounds)
+        shares = [one["gflop"] / one["seconds"] / one["matmul_peak_gflops"] for one in rounds if "gflop" in one]
+        share = f"{statistics.median(shares):.0%}" if shares else ""
+        times = "{median:.1f}× ({least:.1f}–{most:.1f})".format(**case["ratio"]) if "ratio" in case else ""
+        print(f"{case['k']:>2} {case['dtype']:5} {side:10} {seconds:8.2f} {1 / seconds:10.3f} "
+              f"{rounds[0]['tokens'] / seconds:9.0f} {share:>8} "
+              f"{max(one['peak_memory_gib'] for one in rounds):5.1f} GiB {times if side == sides[0] else ''}",
+              flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

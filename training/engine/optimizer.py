@@ -123,8 +123,8 @@ def _adder(master: torch.Tensor):
 def cosine(step: int, total: int, peak: float, *, floor: float = 0.1, warmup: int = 0) -> float:
     """The learning rate of step 0 … total − 1: linear warm-up, then half a cosine from `peak` to `floor`·`peak`.
 
-    The last step has exactly the floor (IG C.1 and C.2: "decay to 10% of the original learning rate"), unless it is the
-    only one after the warm-up, which has the peak.
+    The last step has exactly the floor (IG C.1 and C.2: "decay to 10% of the original learning rate"), unless it is
+    the only one after the warm-up, which has the peak.
     """
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
