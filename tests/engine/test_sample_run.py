@@ -10,7 +10,8 @@ from exchange import completions, envelope
 from exchange.records import Prompt
 from exchange.snapshot import write_snapshot
 from tests.engine.conftest import demonstration, ended, prepare, prompt_of
-from training.engine import sample, sft
+from tests.engine.two_processes import two_processes
+from training.engine import data, sample, sft
 from training.engine.runtime import execute
 
 BASE = {"name": "base", "path": None, "digest": None}
@@ -78,6 +79,23 @@ def test_every_model_answers_the_same_held_out_prompts(run, snapshot, tuned):
     assert {line["values"]["model"] for line in ran.of("sample")} == {"base", "SFT 1"}
     progress = [line for line in ran.of("progress") if line["phase"] == "sample"]
     assert (progress[0]["done"], progress[-1]["done"], progress[-1]["total"]) == (0, 12, 12)
+
+
+def test_every_models_prompts_are_read_once(run, tuned, monkeypatch):
+    plain, reads = data.questions, []
+    monkeypatch.setattr(data, "questions", lambda *args, **more: reads.append(more) or plain(*args, **more))
+    assert len(batch_of(run(policies=[BASE, tuned]))) == 6
+    assert len(reads) == 2
+
+
+def test_two_processes_sample_the_batch_of_one(run, place, snapshot, tuned):
+    """3 prompts with 3 answers of each of 2 models: 9 rows a model, 5 for one process and 4 for the other."""
+    settings = {**SAMPLE, "samples_per_prompt": 3}
+    alone = run(settings, policies=[BASE, tuned])
+    directory = prepare(place / "two", "sample", snapshot, place / "models", settings, policies=[BASE, tuned])
+    both = two_processes("sample", directory)
+    assert batch_of(both) == batch_of(alone)
+    assert (both.summary["completions"], both.summary["tokens"]) == (18, alone.summary["tokens"])
 
 
 def test_an_answer_depends_on_seed_and_prompt_not_on_the_batch(run, tuned):

@@ -38,13 +38,13 @@ def main(run: Run) -> Result:
     if len(set(names)) < len(names):
         raise RunError("Two of the models to sample from have the same name.")
     folder = data.open_snapshot(run.inputs)
-    prompts, left_out_long, left_out_budget = choose_prompts(run, folder)
+    asked, left_out_long, left_out_budget = choose_prompts(run, folder)
 
     batch: list[Completion] = []
     seconds = 0.0
-    for number, policy in enumerate(policies):
-        done, total = number * len(prompts) * s.samples_per_prompt, len(policies) * len(prompts) * s.samples_per_prompt
-        answers, spent = answers_of(run, policy, prompts, done, total)
+    total = sum(map(len, asked)) * s.samples_per_prompt
+    for policy, questions in zip(policies, asked, strict=True):
+        answers, spent = answers_of(run, policy, questions, len(batch), total)
         batch, seconds = batch + answers, seconds + spent
 
     run.report.progress("save", 0, 1)
@@ -52,7 +52,7 @@ def main(run: Run) -> Result:
     run.report.progress("save", 1, 1)
     tokens = sum(completion.tokens for completion in batch)
     summary = {
-        "prompts": len(prompts),
+        "prompts": len(asked[0]),
         "models": len(policies),
         "completions": len(batch),
         "tokens": tokens,
@@ -64,42 +64,44 @@ def main(run: Run) -> Result:
     return Result(summary, completions=digest and f"completions/{digest}", digest=digest)
 
 
-def choose_prompts(run: Run, folder: Path) -> tuple[list[str], int, int]:
-    """Ids of the prompts that are short enough for every model, in seeded order up to the budget; and the left out.
-
-    Models may tokenise differently, and every model must answer the same prompts.
+def choose_prompts(run: Run, folder: Path) -> tuple[list[list[Question]], int, int]:
+    """For each model the same prompts, as its own tokens: those short enough for all of them, in seeded order up to
+    the budget. And how many are left out for their length and for the budget.
     """
     s: SampleSettings = run.settings
-    fitting: list[str] | None = None
-    long = 0
+    splits = _SPLITS.get(s.prompts_split, (s.prompts_split,))
+    read: list[dict[str, Question]] = []
+    count = 0
     for policy in run.inputs["policies"]:
-        found = _questions(run, folder, load_tokenizer(model_folder(run.inputs, policy)))
-        ids = [question.id for question in found.items]
-        fitting = ids if fitting is None else [id for id in fitting if id in set(ids)]
-        long = max(long, found.left_out_long)
-    chosen = data.shuffled(fitting or [], s.seed)[: s.max_prompts or None]
+        tokenizer = load_tokenizer(model_folder(run.inputs, policy))
+        found = data.questions(folder, tokenizer, splits=splits, max_prompt_length=s.max_prompt_length)
+        read.append({question.id: question for question in found.items})
+        count = len(found.items) + found.left_out_long
+    fitting = [id for id in read[0] if all(id in questions for questions in read)]
+    long = count - len(fitting)
+    chosen = data.shuffled(fitting, s.seed)[: s.max_prompts or None]
     if not chosen:
         raise RunError(f"The snapshot has no {s.prompts_split} prompts of at most {s.max_prompt_length} tokens.")
-    beyond = len(fitting or []) - len(chosen)
+    beyond = len(fitting) - len(chosen)
     run.report.note(
         f"{len(chosen):,} {s.prompts_split} prompts; left out: {long:,} over {s.max_prompt_length:,} tokens, "
         f"{beyond:,} beyond the limit of prompts."
     )
-    return chosen, long, beyond
+    return [[questions[id] for id in chosen] for questions in read], long, beyond
 
 
 def answers_of(
-    run: Run, policy: Mapping[str, Any], prompts: Sequence[str], done: int, total: int
+    run: Run, policy: Mapping[str, Any], questions: Sequence[Question], done: int, total: int
 ) -> tuple[list[Completion], float]:
-    """One model's answers to all prompts, on every rank, and the seconds of their sampling.
+    """One model's answers to all questions, on every rank, and the seconds of their sampling.
 
     `done` of `total` answers were there before.
     """
     s: SampleSettings = run.settings
     model, tokenizer = load_policy(run.inputs, policy, dtype=run.dtype, device=run.device)
     check_room(model, s.max_prompt_length, s.response_length)
-    by_id = {question.id: question for question in _questions(run, Path(run.inputs["snapshot"]), tokenizer).items}
-    rows = [(by_id[id], number) for id in prompts for number in range(s.samples_per_prompt)][run.rank :: run.world]
+    rows = [(question, number) for question in questions for number in range(s.samples_per_prompt)]
+    rows, shown_ids = rows[run.rank :: run.world], {question.id for question in questions[:_SHOWN]}
     run.report.progress("sample", done, total)
     began = time.monotonic()
     try:
@@ -124,7 +126,7 @@ def answers_of(
         for (question, number), answer in zip(rows, sampled, strict=True)
     ]  # fmt: skip
     for (question, number), completion in zip(rows, batch, strict=True):
-        if number == 0 and question.id in prompts[:_SHOWN]:
+        if number == 0 and question.id in shown_ids:
             run.report.sample(0, prompt=shown(question.messages), completion=completion.text, model=policy["name"])
     return _gathered(run, batch), spent
 
@@ -144,12 +146,6 @@ def write(run: Run, batch: Sequence[Completion]) -> str:
     except OSError as error:
         raise RunError(f"The completions could not be written: {error.strerror or error}.") from error
     return digest
-
-
-def _questions(run: Run, folder: Path, tokenizer: Any) -> data.Selection[Question]:
-    s: SampleSettings = run.settings
-    splits = _SPLITS.get(s.prompts_split, (s.prompts_split,))
-    return data.questions(folder, tokenizer, splits=splits, max_prompt_length=s.max_prompt_length)
 
 
 def _gathered(run: Run, batch: list[Completion]) -> list[Completion]:
