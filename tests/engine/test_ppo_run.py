@@ -13,6 +13,7 @@ from exchange import envelope
 from exchange.records import Demonstration, Prompt, RankedCompletion, RankingGroup
 from exchange.snapshot import write_snapshot
 from tests.engine.conftest import WORDS, ended, prepare, prompt_of, split_of
+from tests.engine.two_processes import two_processes
 from training.engine import episodes, ppo, ppo_report, reward, sample, sft
 from training.engine.reporter import Reporter
 from training.engine.runtime import Run, execute
@@ -134,6 +135,30 @@ def test_without_held_out_prompts_the_training_prompts_give_start_and_end(chain)
     assert [ran.summary["reward_start"], ran.summary["reward_end"]] == pytest.approx(rewards, abs=1e-5)
     assert ran.summary["reward_rule"] == "mean of the first and of the last 1 of 2 iterations on training prompts"
     assert any("last 16 episodes" in line["text"] for line in ran.of("note"))
+
+
+def test_two_processes_train_as_one(chain):
+    """One minibatch an iteration: both runs then put the same episodes into each step, only their sums are rounded
+    otherwise. The parameters must move together, not only the figures.
+    """
+    settings = {**PPO, "episodes": 96, "minibatch": 32, "learning_rate": 1e-3, "value_learning_rate": 1e-3}
+    inputs = {"policy": chain.sft, "reward": chain.reward}
+    alone = chain.run("ppo", settings, **inputs)
+    directory = chain.folder / "runs" / "two"
+    both = two_processes("ppo", prepare(directory, "ppo", chain.snapshot, chain.folder / "models", settings, **inputs))
+    assert [line["step"] for line in both.of("metrics")] == [1, 2, 3]
+    first, same = (ran.of("metrics")[0]["values"] for ran in (alone, both))
+    for name in ("reward", "score", "kl", "entropy", "value_loss", "gradient_norm", "value_gradient_norm"):
+        assert same[name] == pytest.approx(first[name], rel=1e-3, abs=1e-5), name
+    for name in ("reward_start", "reward_margin_start", "kl_start", "eos_rate_start", "eval_prompts"):
+        assert both.summary[name] == pytest.approx(alone.summary[name], abs=1e-4), name
+    start, one, two = (
+        torch.cat([p.detach().flatten() for p in AutoModelForCausalLM.from_pretrained(path).parameters()])
+        for path in (chain.sft["path"], *(ran.directory / ran.result["checkpoint"] for ran in (alone, both)))
+    )
+    moved = float((one - start).norm())
+    assert moved > 0.01
+    assert float((two - one).norm()) < 0.02 * moved
 
 
 def test_prompts_that_are_not_used_are_noted_and_counted(chain):
