@@ -57,6 +57,11 @@ def test_mistakes_are_told_in_one_sentence(kind, overrides, sentence):
     assert str(error.value) == sentence
 
 
+def test_ppo_has_no_weight_of_the_value_loss_whose_adam_would_undo_it():
+    with pytest.raises(SettingsError, match="ppo has no setting 'vf_coef'"):
+        settings_for("ppo", "cpu", {"vf_coef": 0.5})
+
+
 def test_unknown_kind_and_preset():
     with pytest.raises(SettingsError, match="no kind of run 'dpo'; there are sft, reward, ppo, sample"):
         settings_for("dpo")

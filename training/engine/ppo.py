@@ -7,7 +7,8 @@ value model read them; turn scores and log-ratios into advantages; take one opti
 first and after the last iteration the policy answers the same held-out prompts with the same seeds.
 
 Differences to IG: no pretraining mix, no EMA of the weights; advantages are whitened over the rollout batch (Huang et
-al. 2024); λ, value clip and value coefficient, on which the paper is silent, are those of its forerunners.
+al. 2024); λ and value clip, on which the paper is silent, are those of its forerunners. The value model has an Adam
+and a learning rate of its own, so its loss has no coefficient: Adam's steps do not depend on the scale of a loss.
 """
 
 from __future__ import annotations
@@ -296,7 +297,7 @@ def backward(
     del everything
     values = episodes.answer_values(models.value, part)
     value_loss, value_clipped = ppo_math.value_loss(values, old_values, aim, mask, s.value_clip, tokens)
-    (s.vf_coef * value_loss).backward()
+    value_loss.backward()
     tally.add(
         ratio_off=float(policy.ratio_off), tokens=float(mask.sum()), policy_loss=float(loss) * tokens,
         value_loss=float(value_loss.detach()) * tokens, entropy=entropy,

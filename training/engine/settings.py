@@ -143,9 +143,6 @@ class PPOSettings:
     value_clip: float = _setting(
         0.2, "Clip of the value's change.", source="Ziegler et al. 2019", minimum=0.001, maximum=1e6
     )
-    vf_coef: float = _setting(
-        0.1, "Weight of the value loss.", source="Ziegler et al. 2019", minimum=0.0, maximum=100.0
-    )
     gamma: float = _setting(1.0, "Discount.", source="IG C.4", minimum=0.0, maximum=1.0)
     gae_lambda: float = _setting(
         0.95, "Generalised advantage estimation's λ.", source="Stiennon et al. 2020", minimum=0.0, maximum=1.0

@@ -25,7 +25,7 @@ _GROUPS = {
         *("learning_rate", "value_learning_rate", "warmup_steps", "warmup_iterations", "weight_decay", "dropout"),
         *("max_grad_norm", "ties"),
     ),
-    "PPO": ("kl_beta", "clip_ratio", "value_clip", "vf_coef", "gamma", "gae_lambda", "missing_eos_penalty"),
+    "PPO": ("kl_beta", "clip_ratio", "value_clip", "gamma", "gae_lambda", "missing_eos_penalty"),
     "Sampling": ("response_length", "temperature", "top_p"),
     "Machine": ("dtype", "micro_tokens", "batch_rows", "layout", "seed"),
 }
@@ -34,7 +34,6 @@ _LABELS = {
     "kl_beta": "KL β",
     "gae_lambda": "GAE λ",
     "gamma": "Discount γ",
-    "vf_coef": "Weight of the value loss",
     "missing_eos_penalty": "Penalty for a missing end",
     "max_grad_norm": "Max gradient norm",
     "dtype": "Precision",
