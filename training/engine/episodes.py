@@ -53,13 +53,21 @@ class Episodes:
     sampler_gap: float
 
 
-def order(answers: Sequence[Sampled], minibatch: int, micro_tokens: int, *, seed: int) -> list[list[list[int]]]:
-    """Rows of one pass over the answers: minibatches in a seeded order, each cut into forward passes by length."""
+def order(
+    answers: Sequence[Sampled], minibatch: int, micro_tokens: int, *, seed: int, packed: bool
+) -> list[list[list[int]]]:
+    """Rows of one pass over the answers: minibatches in a seeded order, each cut into forward passes by length.
+
+    A pass has at most `micro_tokens` tokens (one answer always fits), padding counted where they are rows.
+    """
     rows = list(range(len(answers)))
     random.Random(seed).shuffle(rows)  # noqa: S311
     return [
         micro_batches(
-            rows[start : start + minibatch], micro_tokens, lambda row: len(answers[row].prompt + answers[row].tokens)
+            rows[start : start + minibatch],
+            micro_tokens,
+            lambda row: len(answers[row].prompt + answers[row].tokens),
+            padded=not packed,
         )
         for start in range(0, len(rows), minibatch)
     ]

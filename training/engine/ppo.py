@@ -25,6 +25,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from training.engine import checkpoint, data, episodes, heads, ppo_math, ppo_report
+from training.engine.attention import has_tree_attention
 from training.engine.config import PPOSettings
 from training.engine.data import Question
 from training.engine.episodes import Episodes, Models
@@ -201,7 +202,8 @@ def evaluate(learner: Learner, step: int, held_out: list[Question]) -> tuple[dic
 
     show(0)
     _, answers = answer(learner, held_out, "eval", 0, lambda part: show(part / 2))
-    passes = episodes.order(answers, len(answers), learner.run.settings.micro_tokens, seed=0)
+    packed = has_tree_attention(learner.models.policy)
+    passes = episodes.order(answers, count, learner.run.settings.micro_tokens, seed=0, packed=packed)
     judged = judge(learner, answers, passes, exact_kl=True)
     figures = ppo_report.outcome(learner.run, judged)
     report.eval(step, **figures)
@@ -232,7 +234,8 @@ def order(learner: Learner, answers: list[Sampled], iteration: int, epoch: int) 
     """This rank's part of every minibatch of one pass over the answers, cut into forward passes."""
     run, s = learner.run, learner.run.settings
     seed = row_seed(s.seed, "order", iteration, epoch, run.rank)
-    return episodes.order(answers, s.minibatch // run.world, s.micro_tokens, seed=seed)
+    packed = has_tree_attention(learner.models.policy)
+    return episodes.order(answers, s.minibatch // run.world, s.micro_tokens, seed=seed, packed=packed)
 
 
 def judge(learner: Learner, answers: list[Sampled], passes: Passes, *, exact_kl: bool = False) -> Episodes:
