@@ -55,9 +55,10 @@ def addresses(var: Path) -> dict[str, str]:
 
 
 def write_addresses(var: Path, *, database_url: str, redis_url: str) -> None:
-    """Publish the servers' addresses to every process that shares `var`."""
+    """Publish the servers' addresses, which may hold passwords, to every process of this user that shares `var`."""
     temporary = var / f".{SERVICES}-{os.getpid()}"
-    temporary.write_text(json.dumps({"database_url": database_url, "redis_url": redis_url}, indent=1))
+    with open(temporary, "w", opener=lambda path, flags: os.open(path, flags, mode=0o600)) as stream:
+        json.dump({"database_url": database_url, "redis_url": redis_url}, stream, indent=1)
     temporary.rename(var / SERVICES)
 
 

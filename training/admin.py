@@ -19,11 +19,11 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from people.access import FOLLOWING, TRAINING, has_role, projects_for
 from people.models import Role, User
+from people.refusals import Refused
 from training import tasks
 from training.engine.config import PRESETS
 from training.models import Checkpoint, PublishedSnapshot, Run
 from training.selectors import summaries
-from training.services.errors import Refused
 from training.services.plans import BASE, run_plan
 from training.services.runs import run_cancel, run_create
 from training.templatetags.runs import progress_words

@@ -11,11 +11,11 @@ from django.http import HttpRequest
 
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.models import Instructions, ProjectSetup
-from labeling.services.errors import Refused
 from labeling.services.instructions import MAX_CHARACTERS, instructions_add
 from labeling.services.snapshots import snapshot_create
 from labeling.tasks import snapshot_call
 from people.models import User
+from people.refusals import Refused
 
 
 @admin.register(ProjectSetup)

@@ -19,7 +19,6 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from labeling.api.errors import refusals_answered
 from labeling.models import Assignment, Demonstration, Ranking, Task
 from labeling.permissions import project_get
 from labeling.selectors.assignments import assignment_for, completions_shown
@@ -34,6 +33,7 @@ from labeling.services.assignments import (
 from labeling.services.demonstrations import demonstration_submit
 from labeling.services.rankings import ranking_submit
 from people.access import LABELING, has_role
+from people.api.errors import refusals_answered
 from people.models import User
 
 

@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.api.errors import refusals_answered
 from labeling.formats import NAMES
 from labeling.models import Import
 from labeling.permissions import object_get, project_get
 from labeling.services.imports import import_create
 from labeling.tasks import import_call
 from people.access import MANAGING
+from people.api.errors import refusals_answered
 from people.models import User
 
 

@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.api.errors import refusals_answered
 from labeling.models import Instructions, ProjectSetup
 from labeling.permissions import project_get
 from labeling.services.instructions import instructions_add
 from labeling.services.projects import project_setup_ensure, project_setup_update
 from people.access import MANAGING
+from people.api.errors import refusals_answered
 from people.models import Role, User
 
 

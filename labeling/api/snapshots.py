@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.api.errors import refusals_answered
 from labeling.models import CompletionBatch, Snapshot
 from labeling.permissions import object_get, project_get
 from labeling.services.snapshots import snapshot_create
 from labeling.tasks import snapshot_call
 from people.access import FOLLOWING, MANAGING
+from people.api.errors import refusals_answered
 from people.models import User
 
 NEWEST = 200

@@ -20,9 +20,9 @@ from labeling.drafts import DraftError, storable
 from labeling.models import Assignment, Provenance, Task, TaskCompletion
 from labeling.selectors.assignments import assignment_for
 from labeling.selectors.tasks import Terms, tasks_open_to, terms_of
-from labeling.services.errors import Conflict, Refused
 from people.access import LABELING, has_role
 from people.models import Project, User
+from people.refusals import Conflict, Refused
 
 State = Assignment.State
 EXPIRY_BATCH = 500

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from labeling.models import Demonstration, Task
 from labeling.services.assignments import assignment_close, assignment_is_repeat, assignment_lock, provenance_of
-from labeling.services.errors import Refused
 from people.models import User
+from people.refusals import Refused
 
 TEXT_MAX = 100_000
 

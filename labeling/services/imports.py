@@ -18,11 +18,11 @@ from django.utils import timezone
 from labeling.formats import SUFFIXES, check_file, parse_file
 from labeling.formats.parsed import FileError, ParsedLine, Problem
 from labeling.models import Import, ProjectSetup
-from labeling.services.errors import Refused
 from labeling.services.jobs import job_claim
 from labeling.services.projects import project_setup_ensure
 from labeling.services.prompts import prompts_add
 from people.models import Project, User
+from people.refusals import Refused
 
 logger = logging.getLogger(__name__)
 

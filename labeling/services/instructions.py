@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import transaction
 
 from labeling.models import Instructions
-from labeling.services.errors import Refused
 from people.models import Project
+from people.refusals import Refused
 
 MAX_CHARACTERS = 200_000
 

@@ -6,8 +6,8 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
 from labeling.models import ProjectSetup
-from labeling.services.errors import Refused
 from people.models import Project
+from people.refusals import Refused
 
 _SETTINGS = ("overlap", "lease_minutes", "valid_percent", "test_percent", "open_demonstrations")
 

@@ -10,8 +10,8 @@ from django.db import transaction
 from labeling.models import Ranking, Rating, Task
 from labeling.rankings import RankingError, check_groups, check_ratings
 from labeling.services.assignments import assignment_close, assignment_is_repeat, assignment_lock, provenance_of
-from labeling.services.errors import Refused
 from people.models import User
+from people.refusals import Refused
 
 NOTE_MAX = 5_000
 

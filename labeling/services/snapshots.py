@@ -25,10 +25,10 @@ from labeling.selectors.frozen import (
     frozen_prompts,
     frozen_rankings,
 )
-from labeling.services.errors import Refused
 from labeling.services.jobs import job_claim
 from labeling.splits import RULE
 from people.models import Project, User
+from people.refusals import Refused
 
 logger = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from labeling.formats import NAMES
 from labeling.models import CompletionBatch, Import, Snapshot
 from labeling.permissions import project_get
 from labeling.selectors.overview import project_overview
-from labeling.services.errors import Refused
 from labeling.services.imports import import_create
 from labeling.services.snapshots import snapshot_create
 from labeling.tasks import import_call, snapshot_call
 from people.access import MANAGING, projects_for
 from people.models import Project, User
+from people.refusals import Refused
 
 SHOWN = 10
 

@@ -30,10 +30,10 @@ from labeling.services.assignments import (
     assignment_skip,
 )
 from labeling.services.demonstrations import TEXT_MAX, demonstration_submit
-from labeling.services.errors import Conflict, Refused
 from labeling.services.rankings import ranking_submit
 from people.access import LABELING, has_role
 from people.models import User
+from people.refusals import Conflict, Refused
 
 _NO_MORE = {
     "": "Nothing is open to you in {project} right now.",

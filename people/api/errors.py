@@ -1,4 +1,6 @@
-"""Refusals as answers: {"detail": sentence}, with 400 for a service's and 413 for a body that is too long."""
+"""Refusals as answers: {"detail": sentence}, with 400 for a service's, 409 where the state has moved on, and 413 for a
+body that is too long.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,19 @@ from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from people.services.errors import Refused
+from people.refusals import Conflict, Refused
 
 
 class RefusedRequest(APIException):
     """400 with the service's sentence."""
 
     status_code = status.HTTP_400_BAD_REQUEST
+
+
+class ConflictingRequest(APIException):
+    """409 with the service's sentence."""
+
+    status_code = status.HTTP_409_CONFLICT
 
 
 class TooLarge(APIException):
@@ -37,8 +45,10 @@ def error_answered(error: Exception, context: dict[str, Any]) -> Response | None
 
 @contextmanager
 def refusals_answered() -> Iterator[None]:
-    """Turn `Refused` raised inside into the API's answer."""
+    """Turn `Refused` and `Conflict` raised inside into the API's answers."""
     try:
         yield
+    except Conflict as refusal:
+        raise ConflictingRequest(str(refusal)) from refusal
     except Refused as refusal:
         raise RefusedRequest(str(refusal)) from refusal

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from people.models import Cohort, Membership, Project, User
-from people.services.errors import Refused
+from people.refusals import Refused
 
 
 @transaction.atomic

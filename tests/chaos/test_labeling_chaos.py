@@ -25,8 +25,8 @@ from labeling.services.assignments import (
     leases_expire,
 )
 from labeling.services.demonstrations import demonstration_submit
-from labeling.services.errors import Refused
 from labeling.services.rankings import ranking_submit
+from people.refusals import Refused
 from tests.labeling.threads import together
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project, make_ranking_task
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from labeling.models import Assignment, Task
 from labeling.selectors.tasks import queues_for, tasks_open_to
 from labeling.services.assignments import assignment_claim_next, assignment_skip, leases_expire
-from labeling.services.errors import Refused
 from people.models import Membership, Role
+from people.refusals import Refused
 from tests.labeling.threads import together
 from tests.labeling.work import (
     completion_ids,

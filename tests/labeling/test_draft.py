@@ -15,7 +15,7 @@ from labeling.services.assignments import (
     leases_expire,
 )
 from labeling.services.demonstrations import demonstration_submit
-from labeling.services.errors import Conflict, Refused
+from people.refusals import Conflict, Refused
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project
 
 pytestmark = pytest.mark.django_db

@@ -12,10 +12,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
 from labeling.models import Completion, Demonstration, Import, Prompt, Ranking, Task
-from labeling.services.errors import Refused
 from labeling.services.imports import import_create, import_execute
 from labeling.services.projects import project_setup_update
 from people.models import Project
+from people.refusals import Refused
 from tests.labeling.imported import run_import
 
 pytestmark = pytest.mark.django_db

@@ -16,8 +16,8 @@ from labeling.services.assignments import (
     assignment_skip,
     leases_expire,
 )
-from labeling.services.errors import Conflict, Refused
 from people.models import Membership
+from people.refusals import Conflict, Refused
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project
 
 pytestmark = pytest.mark.django_db

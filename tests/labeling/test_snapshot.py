@@ -19,10 +19,10 @@ from exchange.snapshot import read_snapshot
 from exchange.store import Store
 from labeling.models import Completion, Demonstration, Import, Prompt, Ranking, Snapshot
 from labeling.pseudonyms import pseudonym
-from labeling.services.errors import Refused
 from labeling.services.jobs import jobs_requeue
 from labeling.services.snapshots import snapshot_create, snapshot_execute
 from people.models import Cohort, Membership, Project, Role, User
+from people.refusals import Refused
 
 # A snapshot reads at one moment, in a transaction of its own.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,9 +10,9 @@ from django.utils import timezone
 from labeling.models import Assignment, Demonstration, Ranking, Rating, Task
 from labeling.services.assignments import assignment_claim_next, assignment_skip, leases_expire
 from labeling.services.demonstrations import demonstration_submit
-from labeling.services.errors import Conflict, Refused
 from labeling.services.rankings import ranking_submit
 from people.models import Membership
+from people.refusals import Conflict, Refused
 from tests.labeling.threads import together
 from tests.labeling.work import (
     completion_ids,

@@ -7,9 +7,9 @@ from django.db import connection
 
 from exchange.snapshot import write_snapshot
 from people.models import Project
+from people.refusals import Refused
 from tests.training.conftest import DIGEST, write_small_snapshot
 from training.models import Run
-from training.services.errors import Refused
 from training.services.runs import run_create
 from training.services.snapshots import snapshots_poll
 

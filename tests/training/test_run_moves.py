@@ -6,8 +6,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from people.refusals import Conflict
 from training.models import Run
-from training.services.errors import Conflict
 from training.services.runs import (
     WORKER_LOST,
     run_beat,

@@ -13,13 +13,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from people.access import FOLLOWING
-from training.api.errors import refusals_answered
+from people.api.errors import refusals_answered
+from people.refusals import Refused
 from training.api.runs import followed_projects
 from training.engine.config import SettingsError, as_dict, describe, settings_for
 from training.models import Checkpoint, PublishedSnapshot
 from training.permissions import checkpoint_required, projects_required
 from training.selectors.checkpoints import checkpoint_parents, checkpoint_uses, checkpoints_of
-from training.services.errors import Refused
 from training.services.snapshots import snapshots_poll
 
 logger = logging.getLogger(__name__)

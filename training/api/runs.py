@@ -14,9 +14,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from people.access import FOLLOWING, TRAINING, projects_for
+from people.api.errors import refusals_answered
 from people.models import Project, User
 from training import tasks
-from training.api.errors import refusals_answered
 from training.engine.config import KINDS, PRESETS
 from training.models import Metric, Run
 from training.permissions import projects_required, require, run_required

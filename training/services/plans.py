@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from people.models import Project
+from people.refusals import Refused
 from training.engine.config import (
     KINDS,
     PRESETS,
@@ -24,7 +25,6 @@ from training.engine.config import (
 from training.models import Checkpoint, PublishedSnapshot, Run
 from training.selectors.checkpoints import checkpoint_find
 from training.selectors.snapshots import snapshot_find
-from training.services.errors import Refused
 
 BASE = "base"
 # How runs are called when nobody names them, and so what nobody else may call one.

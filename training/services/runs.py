@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from people.models import Project, User
+from people.refusals import Conflict, Refused
 from training.models import Run
-from training.services.errors import Conflict, Refused
 from training.services.plans import LABELS, run_plan
 
 # A worker beats every second; one that was silent for this long is gone.

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from people.access import FOLLOWING, TRAINING, has_role, projects_for
 from people.models import Project, User
+from people.refusals import Refused
 from training import tasks
 from training.engine.config import KINDS, PRESETS
 from training.launcher import LOG
@@ -24,7 +25,6 @@ from training.selectors.curves import run_charts, time_spent
 from training.selectors.runs import run_checkpoint, run_differences, run_lineage, run_samples, runs_of
 from training.selectors.snapshots import snapshot_counts
 from training.selectors.summaries import summary_rows
-from training.services.errors import Refused
 from training.services.runs import run_cancel, run_create
 from training.views.run_form import RunForm
 

@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.formats import FORMATS
 from labeling.models import Import
-from labeling.services.errors import Refused
 from labeling.services.imports import import_create, import_execute
 from people.models import Project
+from people.refusals import Refused
 
 
 class Command(BaseCommand):

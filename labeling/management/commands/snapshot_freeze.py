@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from labeling.models import Snapshot
-from labeling.services.errors import Refused
 from labeling.services.snapshots import snapshot_create, snapshot_execute
 from labeling.tasks import artifact_store
 from people.models import Project
+from people.refusals import Refused
 
 
 class Command(BaseCommand):

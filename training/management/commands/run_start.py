@@ -10,10 +10,10 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from people.models import Project, User
+from people.refusals import Refused
 from training import tasks
 from training.engine.config import KINDS, PRESETS
 from training.models import PublishedSnapshot, Run
-from training.services.errors import Refused
 from training.services.runs import run_create
 from training.services.snapshots import snapshots_poll
 

@@ -1,4 +1,4 @@
-"""What a service says when it will not do what was asked."""
+"""What a service says when it will not do what was asked: one vocabulary for both halves."""
 
 from __future__ import annotations
 
