@@ -78,7 +78,7 @@ def main_job(client: Client, plan: Plan, progress: Progress) -> Outcome:
     with _stage(progress, plan, "SFT") as bar:
         sft = start("sft", bar)["checkpoint"]
     with _stage(progress, plan, "Reward model") as bar:
-        reward = start("reward", bar)["checkpoint"]
+        reward = start("reward", bar, policy=sft)["checkpoint"]  # as the paper: the reward model starts from SFT
     with _stage(progress, plan, "PPO") as bar:
         ppo = start("ppo", bar, policy=sft, reward=reward)["checkpoint"]
     with _stage(progress, plan, "Samples") as bar:
