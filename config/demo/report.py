@@ -60,12 +60,22 @@ def _measures(outcome: Outcome) -> list[tuple[str, str]]:
             f"  (n = {_count(sft, 'valid_tokens')} tokens)",
         ),
         ("RM pair accuracy", _accuracy(reward)),
-        ("PPO reward", f"{_number(ppo, 'reward_start')} → {_number(ppo, 'reward_end')}{_rule(ppo, 'reward_rule')}"),
+        (
+            "PPO reward",
+            f"{_number(ppo, 'reward_start')} → {_number(ppo, 'reward_end')}{_change(ppo)}{_rule(ppo, 'reward_rule')}",
+        ),
         ("PPO KL, nats an answer", f"{_number(ppo, 'kl_start')} → {_number(ppo, 'kl_end')}"),
     ]
     for kind, run in outcome.runs.items():
         rows += [(f"{run['name']} ({kind})", note) for note in run["notes"]]
     return rows
+
+
+def _change(summary: dict[str, Any]) -> str:
+    """The paired change of the reward with its margin, where the run could measure one."""
+    if summary.get("reward_change_margin") is None:
+        return ""
+    return f"  change {summary['reward_change']:+.3f} ± {summary['reward_change_margin']:.3f}"
 
 
 def _accuracy(summary: dict[str, Any]) -> str:

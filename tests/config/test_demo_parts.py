@@ -124,7 +124,16 @@ def outcome():
                 interval_rule="bootstrap",
                 tie_rule="ties left out",
             ),
-            "ppo": run(3, "PPO 3", reward_start=-0.25, reward_end=0.5, kl_start=-0.0002, kl_end=1.25),
+            "ppo": run(
+                3,
+                "PPO 3",
+                reward_start=-0.25,
+                reward_end=0.5,
+                reward_change=0.75,
+                reward_change_margin=0.3004,
+                kl_start=-0.0002,
+                kl_end=1.25,
+            ),
             "sample": run(4, "Sample 4"),
         },
         tasks_opened=12,
@@ -146,7 +155,7 @@ def test_the_table_says_all_that_the_runs_measured(outcome):
     assert row("SFT validation loss") == "2.314 → 2.100  (n = 8,123 tokens)"
     assert row("RM pair accuracy").startswith("66.7%  95 % interval 50.0% to 80.0%  (bootstrap)")
     assert "n = 90 pairs in 30 rankings" in " ".join(" ".join(lines).split())
-    assert row("PPO reward") == "-0.250 → 0.500"
+    assert row("PPO reward") == "-0.250 → 0.500  change +0.750 ± 0.300"
     assert row("PPO KL, nats an answer") == "0.000 → 1.250"
     assert row("base") == "(nothing)"
     assert row("total") == "3 min 06 s"
