@@ -67,3 +67,11 @@ def test_margins_stand_with_their_figures():
 )  # fmt: skip
 def test_figures(value, text):
     assert told(value) == text
+
+
+def test_the_change_of_the_reward_stands_with_its_margin():
+    run = Run(kind="ppo", summary={"reward_change": 0.514597, "reward_change_margin": 0.668338, "eval_prompts": 12})
+    assert summary_rows(run) == [
+        ("Change of the reward, prompt by prompt", "0.51 ± 0.67"),
+        ("Held-out prompts", "12"),
+    ]

@@ -26,6 +26,9 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
                 _with_margin(left.pop(key), margin) for key, margin in zip((before, after), margins, strict=True)
             ]
             rows.append((label, " → ".join(values)))
+    if "reward_change" in left:
+        change = _with_margin(left.pop("reward_change"), left.pop("reward_change_margin", None))
+        rows.append(("Change of the reward, prompt by prompt", change))
     rows += [(_LABELS[key], told(left.pop(key))) for key in _LABELS if key in left]
     return rows + [(key.replace("_", " ").capitalize(), told(value)) for key, value in left.items()]
 
@@ -77,8 +80,22 @@ _LABELS = {
     "eos_rate": "Answers that end by themselves",
     "bias": "Bias",
     "demonstration_mean": "Mean score of demonstrations",
+    "iterations": "Iterations",
+    "steps": "Optimizer steps",
+    "skipped_steps": "Steps skipped, numbers not finite",
+    "train_prompts": "Training prompts reached",
+    "eval_prompts": "Held-out prompts",
+    "valid_demonstrations": "Validation demonstrations",
+    "bias_demonstrations": "Demonstrations that set the bias",
     "left_out_long": "Left out: too long",
+    "left_out_ties": "Left out: ties only",
     "left_out_budget": "Left out: beyond the budget",
+    "valid_left_out_long": "Left out of validation: too long",
+    "valid_left_out_budget": "Left out of validation: beyond the budget",
+    "eval_left_out_long": "Left out of the held-out prompts: too long",
+    "eval_left_out_budget": "Left out of the held-out prompts: beyond the limit",
+    "bias_left_out_long": "Left out of the bias: too long",
+    "bias_left_out_budget": "Left out of the bias: beyond the budget",
     "tokens_per_second": "Tokens a second",
     "episodes_per_second": "Episodes a second",
 }
