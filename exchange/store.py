@@ -2,11 +2,13 @@
 
     <url>/snapshots/<digest>/…   <url>/checkpoints/<digest>/…   <url>/completions/<digest>/…
 
-The manifest is uploaded last, so a reader never sees a half-written envelope. Nothing is ever changed in place.
+The manifest is uploaded last, so a reader never sees a half-written envelope. Nothing is ever changed in place; what
+was lost or damaged is put back by publishing the same content again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -21,7 +23,13 @@ from fsspec.implementations.local import LocalFileSystem
 from exchange import envelope
 from exchange.envelope import MANIFEST, EnvelopeError
 
-KINDS = ("snapshots", "checkpoints", "completions")
+# What each kind's lost files are put back by.
+_MENDED_BY = {
+    "snapshots": "freezing the same labels again puts it back",
+    "checkpoints": "put it back from a copy of the store, or train the model again",
+    "completions": "put it back from a copy of the store, or sample again",
+}
+KINDS = tuple(_MENDED_BY)
 
 
 class Store:
@@ -33,17 +41,26 @@ class Store:
         self.is_local = isinstance(self.filesystem, LocalFileSystem)
 
     def put(self, kind: str, directory: Path) -> str:
-        """Publish a sealed envelope; return its digest. Publishing it again changes nothing."""
+        """Publish a sealed envelope; return its digest.
+
+        Publishing it again puts back what the store has lost or changed of it, and nothing else.
+        """
         manifest = envelope.verify(directory)
         digest = envelope.manifest_digest(manifest)
         target = self._path(kind, digest)
-        if self.filesystem.exists(f"{target}/{MANIFEST}"):
-            return digest
+        self.filesystem.invalidate_cache(target)
+        published = self.filesystem.exists(f"{target}/{MANIFEST}")
         try:
-            for name in manifest["files"]:
+            for name, entry in manifest["files"].items():
+                if published and self._holds(f"{target}/{name}", entry):
+                    continue
                 self.filesystem.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
                 self.filesystem.put_file(str(directory / name), f"{target}/{name}")
-            self._put_manifest(directory / MANIFEST, target)
+            if (
+                not published
+                or self.filesystem.cat_file(f"{target}/{MANIFEST}") != (directory / MANIFEST).read_bytes()
+            ):
+                self._put_manifest(directory / MANIFEST, target)
         except OSError:  # a full disk, a lost connection: half an envelope is worth nothing and takes room
             with suppress(OSError):
                 if not self.filesystem.exists(f"{target}/{MANIFEST}"):  # else somebody else published it meanwhile
@@ -80,7 +97,13 @@ class Store:
     def fetch(self, kind: str, digest: str) -> Path:
         """A verified local directory of one envelope. Raises EnvelopeError when it is missing or changed."""
         directory = self._directory(kind, digest)
-        envelope.verify(directory, digest=digest)
+        try:
+            envelope.verify(directory, digest=digest)
+        except EnvelopeError as error:
+            if self.is_local:
+                raise EnvelopeError(f"{str(error).removesuffix('.')}; {_MENDED_BY[kind]}.") from error
+            shutil.rmtree(directory, ignore_errors=True)  # our copy was damaged; the store's may be good
+            directory = self._directory(kind, digest)
         return directory
 
     def file(self, kind: str, digest: str, name: str) -> Path:
@@ -96,8 +119,18 @@ class Store:
             return self._cached(kind, digest)
         directory = Path(self._path(kind, digest))
         if not directory.is_dir():
-            raise EnvelopeError(f"The store has no {kind.removesuffix('s')} {digest[:12]}.")
+            raise EnvelopeError(f"The store has no {kind.removesuffix('s')} {digest[:12]}; {_MENDED_BY[kind]}.")
         return directory
+
+    def _holds(self, path: str, entry: dict[str, Any]) -> bool:
+        """Whether a file lies there with the size and content that the manifest says."""
+        try:
+            if self.filesystem.size(path) != entry["bytes"]:
+                return False
+            with self.filesystem.open(path, "rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest() == entry["sha256"]
+        except FileNotFoundError:
+            return False
 
     def _put_manifest(self, manifest: Path, target: str) -> None:
         """The manifest appears whole: whoever polls the store would take half of one for a broken envelope."""

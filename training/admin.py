@@ -150,7 +150,7 @@ class RunAdmin(FollowedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Run, form: RunForm, change: bool) -> None:
         """Create the run and call a worker."""
-        run = run_create(requested_by=cast(User, request.user), **form.request())
+        run, _ = run_create(requested_by=cast(User, request.user), **form.request())
         obj.pk, obj.name = run.pk, run.name
         tasks.run_call(run.pk)
 

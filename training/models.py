@@ -112,6 +112,7 @@ class Run(models.Model):
     key = models.CharField(
         max_length=64, blank=True, help_text="Of the request: the same request twice starts one run."
     )
+    request = models.CharField(max_length=64, blank=True, help_text="SHA-256 of what was asked for under the key.")
     requested_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
     called_at = models.DateTimeField(default=timezone.now, help_text="When a worker was last asked to take it.")

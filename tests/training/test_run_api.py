@@ -57,9 +57,12 @@ def test_the_same_key_answers_with_the_same_run(api, snapshot, called):
         api("engineer").post("/api/v1/runs/", asked, "json", headers={"Idempotency-Key": key})
         for key in ("a", "a", "b")
     ]
-    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert [answer.status_code for answer in answers] == [201, 200, 201]
     ids = [answer.json()["id"] for answer in answers]
     assert ids[0] == ids[1] != ids[2]
+    other = {**asked, "settings": {"epochs": 2}}
+    answer = api("engineer").post("/api/v1/runs/", other, "json", headers={"Idempotency-Key": "a"})
+    assert (answer.status_code, Run.objects.count()) == (409, 2)
     answer = api("engineer").post("/api/v1/runs/", asked, "json", headers={"Idempotency-Key": "k" * 65})
     assert answer.status_code == 400
 
@@ -115,6 +118,20 @@ def test_metrics_are_read_on_from_a_line(api, make_run):
     assert [m["line"] for m in engineer.get(f"/api/v1/runs/{run.pk}/metrics/").json()] == [2, 3, 5]
     assert [m["line"] for m in engineer.get(f"/api/v1/runs/{run.pk}/metrics/?after=3").json()] == [5]
     assert engineer.get(f"/api/v1/runs/{run.pk}/metrics/?after=x").status_code == 400
+
+
+def test_metrics_come_at_most_5000_at_a_time(api, make_run, django_assert_num_queries):
+    run = make_run()
+    Metric.objects.bulk_create(
+        Metric(run=run, line=line, type="metrics", step=line, values={}, time="2026-01-02T00:00Z")
+        for line in range(1, 5004)
+    )
+    engineer = api("engineer")
+    first = [m["line"] for m in engineer.get(f"/api/v1/runs/{run.pk}/metrics/").json()]
+    assert (first[0], first[-1], len(first)) == (1, 5000, 5000)
+    with django_assert_num_queries(3):  # the run, the role, the lines
+        rest = engineer.get(f"/api/v1/runs/{run.pk}/metrics/?after={first[-1]}").json()
+    assert [m["line"] for m in rest] == [5001, 5002, 5003]
 
 
 def test_snapshots_are_looked_for_in_the_store(api, project, store, tmp_path):

@@ -7,7 +7,7 @@ from django.db import connection
 
 from exchange.snapshot import write_snapshot
 from people.models import Project
-from people.refusals import Refused
+from people.refusals import Conflict, Refused
 from tests.training.conftest import DIGEST, write_small_snapshot
 from training.models import Run
 from training.services.runs import run_create
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def create(project, snapshot):
     def make(kind="sft", **given):
         given = {"project": project, "snapshot": snapshot.digest, **given}
-        return run_create(requested_by=None, kind=kind, **given)
+        return run_create(requested_by=None, kind=kind, **given)[0]
 
     return make
 
@@ -145,6 +145,12 @@ def test_a_base_model_that_is_no_folder_is_refused(create, models, settings, tmp
 def test_the_same_request_twice_starts_one_run(create, project):
     first = create(key="k1")
     assert create("sft", key="k1") == first
+    with pytest.raises(Conflict) as refusal:
+        create("sft", key="k1", settings={"epochs": 2})
+    assert str(refusal.value) == (
+        f"{first} was started by this request before, with other values; send it again, under a new key, to start "
+        "another run."
+    )
     assert create(key="k2") != first
     assert create() != create()  # without a key every request is one of its own
     other = Project.objects.create(slug="other", name="Other")

@@ -47,7 +47,7 @@ def wait_until(run, states, seconds=120):
 
 
 def test_sft_of_the_tiny_model_ends_as_a_checkpoint(snapshot, store, settings):
-    run = run_create(project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None)
+    run, _ = run_create(project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None)
     assert execution.run_execute(run_id=run.pk)
     run.refresh_from_db()
     assert (run.state, run.error) == (Run.State.SUCCEEDED, ""), run.log_tail
@@ -63,7 +63,7 @@ def test_sft_of_the_tiny_model_ends_as_a_checkpoint(snapshot, store, settings):
 
 @pytest.mark.parametrize("worker", ["solo", "prefork"], indirect=True)
 def test_a_stopped_worker_ends_its_run_and_says_so(snapshot, worker):
-    run = run_create(
+    run, _ = run_create(
         project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None, settings={"epochs": 1000}
     )
     tasks.run_call(run.pk)

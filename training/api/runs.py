@@ -103,10 +103,10 @@ class RunList(ListAPIView[Run]):
     @extend_schema(
         parameters=[OpenApiParameter("Idempotency-Key", location=OpenApiParameter.HEADER)],
         request=RunRequestSerializer,
-        responses={201: RunSerializer},
+        responses={201: RunSerializer, 200: RunSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Start a run. The same Idempotency-Key again answers with the run that it started."""
+        """Start a run. The same request with the same Idempotency-Key answers 200 with the run that it started."""
         key = request.headers.get("Idempotency-Key", "")
         if len(key) > 64:
             raise serializers.ValidationError({"Idempotency-Key": ["Must have at most 64 characters."]})
@@ -117,9 +117,9 @@ class RunList(ListAPIView[Run]):
         require(request.user, project, TRAINING)
         values |= {name: values[name] or "" for name in ("policy", "reward")}
         with refusals_answered():
-            run = run_create(project=project, requested_by=cast(User, request.user), key=key, **values)
+            run, is_new = run_create(project=project, requested_by=cast(User, request.user), key=key, **values)
         tasks.run_call(run.pk)
-        return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
+        return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 
 class RunDetail(APIView):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -36,24 +38,26 @@ def run_create(
     models: Sequence[str] = (),
     name: str = "",
     key: str = "",
-) -> Run:
-    """A new run, queued; or the run that a request with the same `key` started before. The caller calls a worker.
+) -> tuple[Run, bool]:
+    """A new run, queued, and True; or the run that the same request with this `key` started before, and False.
 
-    Raises Refused with one sentence when an input, a setting or the name is wrong (see `run_plan`).
+    The caller calls a worker. Raises Refused with one sentence when an input, a setting or the name is wrong (see
+    `run_plan`), Conflict when the key came with another request before.
     """
-    if known := _started_by(project, key):
-        return known
-    plan = run_plan(
-        project=project,
-        kind=kind,
-        snapshot=snapshot,
-        preset=preset,
-        settings=settings,
-        policy=policy,
-        reward=reward,
-        models=models,
-        name=name,
-    )
+    asked: dict[str, Any] = {
+        "kind": kind,
+        "snapshot": snapshot,
+        "preset": preset,
+        "settings": settings,
+        "policy": policy,
+        "reward": reward,
+        "models": list(models),
+        "name": name,
+    }
+    request = sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    if known := _started_by(project, key, request):
+        return known, False
+    plan = run_plan(project=project, **asked)
     try:
         with transaction.atomic():
             run = Run.objects.create(
@@ -67,6 +71,7 @@ def run_create(
                 preset=plan.preset,
                 settings=plan.settings,
                 key=key,
+                request=request,
                 requested_by=requested_by,
             )
             run.sampled.set(plan.sampled)
@@ -74,10 +79,10 @@ def run_create(
                 run.name = f"{LABELS[kind]} {run.pk}"
                 run.save(update_fields=["name"])
     except IntegrityError as error:  # the same request, or the same name, at the same moment
-        if known := _started_by(project, key):
-            return known
+        if known := _started_by(project, key, request):
+            return known, False
         raise Refused(f"{project.name} has a run named {plan.name!r} already.") from error
-    return run
+    return run, True
 
 
 def run_move(*, run_id: int, to: str, source: str | None = None, **fields: Any) -> bool:
@@ -136,8 +141,14 @@ def runs_to_call_again() -> list[int]:
     ]
 
 
-def _started_by(project: Project, key: str) -> Run | None:
-    return Run.objects.filter(project=project, key=key).first() if key else None
+def _started_by(project: Project, key: str, request: str) -> Run | None:
+    known = Run.objects.filter(project=project, key=key).first() if key else None
+    if known is not None and known.request != request:
+        raise Conflict(
+            f"{known} was started by this request before, with other values; send it again, under a new key, to start "
+            "another run."
+        )
+    return known
 
 
 def _movable(to: str, source: str | None) -> QuerySet[Run]:

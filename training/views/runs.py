@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any, cast
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib import messages
@@ -67,6 +68,9 @@ def run_new(request: HttpRequest) -> HttpResponse:
         try:
             run = _start(request, form, project, kind, preset)
         except Refused as refusal:
+            again = request.POST.copy()
+            again["key"] = uuid4().hex  # sent again, it is another request
+            form.data = again
             form.add_error(None, str(refusal))
         else:
             return redirect("run-detail", run.pk)
@@ -155,7 +159,7 @@ def _version(run: Run) -> str:
 
 def _start(request: HttpRequest, form: RunForm, project: Project, kind: str, preset: str) -> Run:
     given = form.cleaned_data
-    run = run_create(
+    run, _ = run_create(
         project=project,
         kind=kind,
         preset=preset,

@@ -50,7 +50,7 @@ class Command(BaseCommand):
         snapshots_poll()
         newest = PublishedSnapshot.objects.filter(project=project).values_list("digest", flat=True).first()
         try:
-            run = run_create(
+            run, _ = run_create(
                 project=project,
                 kind=options["kind"],
                 snapshot=options["snapshot"] or newest or "",
