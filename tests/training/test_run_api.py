@@ -120,20 +120,6 @@ def test_metrics_are_read_on_from_a_line(api, make_run):
     assert engineer.get(f"/api/v1/runs/{run.pk}/metrics/?after=x").status_code == 400
 
 
-def test_metrics_come_at_most_5000_at_a_time(api, make_run, django_assert_num_queries):
-    run = make_run()
-    Metric.objects.bulk_create(
-        Metric(run=run, line=line, type="metrics", step=line, values={}, time="2026-01-02T00:00Z")
-        for line in range(1, 5004)
-    )
-    engineer = api("engineer")
-    first = [m["line"] for m in engineer.get(f"/api/v1/runs/{run.pk}/metrics/").json()]
-    assert (first[0], first[-1], len(first)) == (1, 5000, 5000)
-    with django_assert_num_queries(3):  # the run, the role, the lines
-        rest = engineer.get(f"/api/v1/runs/{run.pk}/metrics/?after={first[-1]}").json()
-    assert [m["line"] for m in rest] == [5001, 5002, 5003]
-
-
 def test_snapshots_are_looked_for_in_the_store(api, project, store, tmp_path):
     digest, directory = write_small_snapshot(tmp_path / "new")
     store.put("snapshots", directory)

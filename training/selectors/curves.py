@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, F, Q, Window
+from django.db.models.functions import RowNumber
+
 from training.charts import Chart, Series, line_chart
 from training.models import Metric, Run
 
@@ -18,6 +21,7 @@ class _Curve:
     held_out: str = ""
 
 
+_MOST_ROWS = 400  # of a kind that are read for a page, however long the run: a chart is 336 units wide
 _SPEED = _Curve("Tokens a second", "tokens_per_second")
 _CURVES: dict[str, tuple[_Curve, ...]] = {
     "sft": (_Curve("Loss, nats a token", "loss", "Validation"), _SPEED),
@@ -37,11 +41,8 @@ _CURVES: dict[str, tuple[_Curve, ...]] = {
 
 
 def run_charts(run: Run) -> list[Chart]:
-    """The charts of a run, those without a value left out."""
-    rows = run.metrics.filter(type__in=(Metric.Type.METRICS, Metric.Type.EVAL)).order_by("line")
-    reported: dict[str, list[tuple[int, dict[str, Any]]]] = {"metrics": [], "eval": []}
-    for kind, step, values in rows.values_list("type", "step", "values"):
-        reported[kind].append((step, values))
+    """The charts of a run, those without a value left out. Of a long run they show evenly chosen steps."""
+    reported = _reported(run) if _CURVES[run.kind] else {}
     planned = planned_steps(run)
     charts = []
     for curve in _CURVES[run.kind]:
@@ -72,6 +73,24 @@ def time_spent(run: Run, *, latest: int = 20) -> list[tuple[str, float]]:
         if known:
             spent.append((part.capitalize(), sum(known) / len(known)))
     return spent
+
+
+def _reported(run: Run) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+    """(step, values) of training and of evaluation in order: of each at most `_MOST_ROWS` and the first.
+
+    Of n rows, counted from 1, row i is taken where i·most/n passes a whole number: all rows of a short run, evenly
+    spaced rows of a long one, always with the last. The database counts, so that only what is drawn is read.
+    """
+    rows = run.metrics.filter(type__in=(Metric.Type.METRICS, Metric.Type.EVAL))
+    numbered = rows.annotate(
+        number=Window(RowNumber(), partition_by="type", order_by="line"),
+        count=Window(Count("*"), partition_by="type"),
+    ).annotate(place=F("number") * _MOST_ROWS / F("count"), before=(F("number") - 1) * _MOST_ROWS / F("count"))
+    chosen = numbered.filter(Q(number=1) | Q(place__gt=F("before"))).order_by("line")
+    reported: dict[str, list[tuple[int, dict[str, Any]]]] = {"metrics": [], "eval": []}
+    for kind, step, values in chosen.values_list("type", "step", "values"):
+        reported[kind].append((step, values))
+    return reported
 
 
 def _series(name: str, reported: list[tuple[int, dict[str, Any]]], key: str, *, dots: bool = False) -> Series:
