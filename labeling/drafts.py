@@ -6,11 +6,11 @@ A draft is unfinished work, so its content is not judged here.
 from __future__ import annotations
 
 import json
-import re
+
+from exchange.text import storable_text
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
@@ -38,11 +38,11 @@ def _clean(value: Json, depth: int) -> Json:
     if depth == 0:
         raise DraftError(f"The draft is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
+        return storable_text(value)
     if isinstance(value, float) and value - value != 0:  # NaN and the infinities are no JSON
         return None
     if isinstance(value, dict):
-        return {_UNSTORABLE.sub("\ufffd", key): _clean(item, depth - 1) for key, item in value.items()}
+        return {storable_text(key): _clean(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_clean(item, depth - 1) for item in value]
     return value

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exchange.text import storable_text
 from training.launcher import LOG
 
 CONFIG = "config.json"
@@ -21,8 +21,6 @@ METRICS = "metrics.jsonl"
 RESULT = "result.json"
 UNEXPECTED = "Unexpected error; the log says more."
 OUT_OF_MEMORY = "The training process was killed, most often because memory ran out; a lower micro_tokens needs less."
-# PostgreSQL stores neither NUL nor half a surrogate pair in text.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def prepare(run_dir: Path, config: dict[str, Any]) -> None:
@@ -89,7 +87,7 @@ def log_tail(run_dir: Path, characters: int = 4000) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if size > characters:
         text = text.partition("\n")[2] or text
-    return str(storable(text))
+    return storable_text(text)
 
 
 def failure(result: dict[str, Any] | None, log: str) -> str:
@@ -105,7 +103,7 @@ def failure(result: dict[str, Any] | None, log: str) -> str:
 def storable(value: Any) -> Any:
     """The value with what PostgreSQL cannot store replaced by U+FFFD, at every depth."""
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
+        return storable_text(value)
     if isinstance(value, list):
         return [storable(item) for item in value]
     if isinstance(value, dict):

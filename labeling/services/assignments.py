@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
+from exchange.text import storable_text
 from labeling.drafts import DraftError, storable
 from labeling.models import Assignment, Provenance, Task, TaskCompletion
 from labeling.selectors.assignments import assignment_for
@@ -129,7 +130,7 @@ def assignment_skip(*, assignment_id: UUID, labeler: User, reason: str) -> Assig
 
     Raises Refused without a reason, Conflict once the label is submitted.
     """
-    reason = reason.replace("\x00", "\ufffd").strip()
+    reason = storable_text(reason).strip()
     if not reason:
         raise Refused("Say in a few words why you skip the task.")
     if len(reason) > SKIP_REASON_MAX:

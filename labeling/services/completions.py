@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from exchange import records
 from exchange.completions import FORMAT, KIND, VERSION, read_batch
 from exchange.envelope import EnvelopeError, read_manifest
 from exchange.store import Store
+from exchange.text import storable_text
 from labeling.models import Completion, CompletionBatch, ProjectSetup, Prompt, Task, TaskCompletion
 from labeling.services.projects import project_setup_ensure
 from people.models import Project
@@ -25,7 +25,6 @@ RANKING = "ranking"
 # Fresh answers of the newest models come before what waits already.
 PRIORITY = 10
 _ROWS_AT_ONCE = 2000
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _WIDTHS = {"external_id": 200, "model": 120, "checkpoint": 64}
 
 
@@ -145,9 +144,9 @@ def _row(batch: CompletionBatch, prompt: Prompt, answer: records.Completion) -> 
     row = Completion(
         prompt=prompt,
         external_id=f"{batch.digest[:12]}:{answer.id}",
-        text=_storable(answer.text),
-        model=_storable(answer.model),
-        checkpoint=_storable(texts["checkpoint"]),
+        text=storable_text(answer.text),
+        model=storable_text(answer.model),
+        checkpoint=storable_text(texts["checkpoint"]),
         sampling={**answer.sampling, "finish": answer.finish, "tokens": answer.tokens},
         batch=batch,
     )
@@ -155,11 +154,6 @@ def _row(batch: CompletionBatch, prompt: Prompt, answer: records.Completion) -> 
         if len(getattr(row, name)) > limit:
             raise _BrokenBatch(f"The {name} of completion {answer.id[:40]!r} is longer than {limit} characters.")
     return row
-
-
-def _storable(text: str) -> str:
-    """A model may write anything; PostgreSQL keeps neither NUL nor half a surrogate pair: U+FFFD stands for them."""
-    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _uuid(text: object) -> UUID | None:

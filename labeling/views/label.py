@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from exchange.text import storable_text
 from labeling.models import Assignment, Completion, Task
 from labeling.permissions import project_get
 from labeling.rankings import groups_from_ranks, ranks_from_groups
@@ -164,11 +165,11 @@ def _submit(labeler: User, assignment: Assignment, key: str, given: dict[str, An
 def _from_form(posted: QueryDict, assignment: Assignment) -> dict[str, Any]:
     """The form's fields in the shape of a draft. What is no number counts as not given."""
     if assignment.task.kind == Task.Kind.DEMONSTRATION:
-        return {"text": posted.get("text", "").replace("\x00", "\ufffd")}
+        return {"text": storable_text(posted.get("text", ""))}
     return {
         "ranks": _numbers(posted, "rank-", assignment.shown_order),
         "ratings": _numbers(posted, "rating-", assignment.shown_order),
-        "note": posted.get("note", "").replace("\x00", "\ufffd"),
+        "note": storable_text(posted.get("note", "")),
     }
 
 

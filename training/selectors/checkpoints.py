@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from django.db.models import QuerySet
 
 from people.models import Project
 from training.models import Checkpoint, Run
-
-_PREFIX = re.compile(r"[0-9a-f]{8,64}")
+from training.selectors.digests import digest_find
 
 
 def checkpoint_find(*, project: Project, reference: str) -> Checkpoint | None:
     """The project's checkpoint with this digest, with the one digest that starts so, or with this name."""
     mine = Checkpoint.objects.filter(project=project)
-    if _PREFIX.fullmatch(reference):
-        found = list(mine.filter(digest__startswith=reference)[:2])
-        if len(found) == 1:
-            return found[0]
-    return mine.filter(name=reference).first()
+    return digest_find(mine, reference) or mine.filter(name=reference).first()
 
 
 def checkpoint_parents(checkpoint: Checkpoint) -> list[tuple[str, Checkpoint]]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from people.models import Project
 from training.models import PublishedSnapshot
-
-_PREFIX = re.compile(r"[0-9a-f]{8,64}")
+from training.selectors.digests import digest_find
 
 
 def snapshot_find(*, project: Project, reference: str) -> PublishedSnapshot | None:
     """The project's snapshot with this digest, or with the one digest that starts so."""
-    if not _PREFIX.fullmatch(reference):
-        return None
-    found = list(PublishedSnapshot.objects.filter(project=project, digest__startswith=reference)[:2])
-    return found[0] if len(found) == 1 else None
+    return digest_find(PublishedSnapshot.objects.filter(project=project), reference)
 
 
 def snapshot_counts(snapshot: PublishedSnapshot) -> list[tuple[str, dict[str, int], int]]:
