@@ -9,40 +9,38 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-import environ
 from django.templatetags.static import static
 
 from config import embedded
+from config import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
 
-VAR = Path(env.str("PLUMBLINE_VAR", default=str(BASE_DIR / "var"))).resolve()
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or embedded.secret(VAR, "secret_key")
+VAR = env.folder("PLUMBLINE_VAR", BASE_DIR / "var")
+DEBUG = env.flag("DEBUG")
+SECRET_KEY = env.text("SECRET_KEY") or embedded.secret(VAR, "secret_key")
 # Labelers' pseudonyms in snapshots hang on this key alone, so that SECRET_KEY can be changed.
-PSEUDONYM_KEY = env.str("PSEUDONYM_KEY", default="") or embedded.secret(VAR, "pseudonym_key")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-HTTPS = env.bool("HTTPS", default=False)  # behind a TLS proxy: secure cookies, HSTS and the forwarded scheme
+PSEUDONYM_KEY = env.text("PSEUDONYM_KEY") or embedded.secret(VAR, "pseudonym_key")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+HTTPS = env.flag("HTTPS")  # behind a TLS proxy: secure cookies, HSTS and the forwarded scheme
 
 _services = embedded.addresses(VAR)
-DATABASE_URL = env.str("DATABASE_URL", default="") or _services["database_url"]
-REDIS_URL = env.str("REDIS_URL", default="") or _services["redis_url"]
-ARTIFACTS_URL = env.str("ARTIFACTS_URL", default=str(VAR / "artifacts"))
+DATABASE_URL = env.text("DATABASE_URL", _services["database_url"])
+REDIS_URL = env.redis_url("REDIS_URL", _services["redis_url"])
+ARTIFACTS_URL = env.storage("ARTIFACTS_URL", str(VAR / "artifacts"))
 ARTIFACTS_CACHE = VAR / "cache"
 RUNS_DIR = VAR / "runs"
 UPLOADS_DIR = VAR / "uploads"
 MODELS_DIR = VAR / "models"
-BASE_MODEL = env.str("BASE_MODEL", default="smollm2")
-HOST = env.str("HOST", default="127.0.0.1")  # where `manage.py up` serves
-PORT = env.int("PORT", default=8000)
-WEB_WORKERS = env.int("WEB_WORKERS", default=2)  # processes, and threads in each
-WEB_THREADS = env.int("WEB_THREADS", default=4)
-TRAIN_PROCESSES = env.int("TRAIN_PROCESSES", default=1)  # processes of torchrun on this node, one a GPU
+BASE_MODEL = env.text("BASE_MODEL", "smollm2")
+HOST = env.text("HOST", "127.0.0.1")  # where `manage.py up` serves
+PORT = env.whole("PORT", 8000, 1, 65535)
+WEB_WORKERS = env.whole("WEB_WORKERS", 2, 1, 1024)  # processes, and threads in each
+WEB_THREADS = env.whole("WEB_THREADS", 4, 1, 1024)
+TRAIN_PROCESSES = env.whole("TRAIN_PROCESSES", 1, 1, 1024)  # processes of torchrun on this node, one a GPU
 
-DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
-DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+DATABASES = {"default": env.database("DATABASE_URL", DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -138,10 +136,10 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "people.api.errors.error_answered",
     "DEFAULT_PAGINATION_CLASS": "people.api.paging.Paging",
     # Whose X-Forwarded-For to believe when attempts to sign in are counted: nobody's, or the proxies in front.
-    "NUM_PROXIES": env.int("PROXIES", default=1 if HTTPS else 0),
-    "DEFAULT_THROTTLE_RATES": {"sign-in": env.str("SIGN_IN_RATE", default="20/min")},
+    "NUM_PROXIES": env.whole("PROXIES", 1 if HTTPS else 0, 0, 100),
+    "DEFAULT_THROTTLE_RATES": {"sign-in": env.rate("SIGN_IN_RATE", "20/min")},
 }
-REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", default=90)), "TOKEN_PREFIX": "pl_"}
+REST_KNOX = {"TOKEN_TTL": timedelta(days=env.whole("TOKEN_DAYS", 90, 1, 36500)), "TOKEN_PREFIX": "pl_"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Plumbline",
     "VERSION": "1",
@@ -205,5 +203,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {"httpx": {"level": "WARNING"}},  # the demo asks every second
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": env.log_level("LOG_LEVEL", "INFO")},
 }
