@@ -14,6 +14,7 @@ LABELING = (Role.LABELER, Role.REVIEWER, Role.MANAGER)
 MANAGING = (Role.MANAGER,)
 TRAINING = (Role.ENGINEER, Role.MANAGER)
 FOLLOWING = (Role.ENGINEER, Role.MANAGER, Role.REVIEWER)
+NAMING = (Role.REVIEWER, Role.MANAGER)  # see who gave a label; others who follow see a pseudonym
 
 
 def has_role(user: User | AnonymousUser, project: Project, roles: tuple[Role, ...]) -> bool:

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from labeling.models import Completion, Demonstration, Prompt, Ranking
 from labeling.permissions import object_get, project_get
+from labeling.selectors.naming import Naming, naming_for
 from labeling.selectors.overview import project_overview
 from labeling.selectors.prompts import prompts_found
 from people.access import FOLLOWING
@@ -30,9 +31,10 @@ class MessageSerializer(serializers.Serializer[Any]):
 
 
 class PromptSerializer(serializers.ModelSerializer[Prompt]):
-    """A prompt."""
+    """A prompt. Needs the reader's `naming` in its context, as do the labels."""
 
     messages = MessageSerializer(many=True, read_only=True)
+    author = serializers.SerializerMethodField(help_text="For engineers a pseudonym.")
 
     class Meta:
         model = Prompt
@@ -49,28 +51,37 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
         ]
         read_only_fields = fields
 
+    def get_author(self, prompt: Prompt) -> str:
+        return cast(Naming, self.context["naming"]).author(prompt)
+
 
 class DemonstrationSerializer(serializers.ModelSerializer[Demonstration]):
     """A person's own answer; the labeler is empty for an imported one."""
 
-    labeler = serializers.CharField(source="labeler.username", default="", read_only=True)
+    labeler = serializers.SerializerMethodField(help_text="For engineers the pseudonym that snapshots carry.")
 
     class Meta:
         model = Demonstration
         fields = ["id", "text", "labeler", "provenance", "instructions_version", "created_at"]
         read_only_fields = fields
 
+    def get_labeler(self, demonstration: Demonstration) -> str:
+        return cast(Naming, self.context["naming"]).labeler(demonstration)
+
 
 class RankingSerializer(serializers.ModelSerializer[Ranking]):
     """Completion ids in ordered groups, best first; several in a group are a tie."""
 
-    labeler = serializers.CharField(source="labeler.username", default="", read_only=True)
+    labeler = serializers.SerializerMethodField(help_text="For engineers the pseudonym that snapshots carry.")
     groups = serializers.ListField(child=serializers.ListField(child=serializers.UUIDField()), read_only=True)
 
     class Meta:
         model = Ranking
         fields = ["id", "groups", "note", "labeler", "provenance", "instructions_version", "created_at"]
         read_only_fields = fields
+
+    def get_labeler(self, ranking: Ranking) -> str:
+        return cast(Naming, self.context["naming"]).labeler(ranking)
 
 
 class PromptCompletionSerializer(serializers.ModelSerializer[Completion]):
@@ -112,13 +123,16 @@ class PromptsView(ListAPIView[Prompt]):
 
     @extend_schema(parameters=[OpenApiParameter("search"), OpenApiParameter("split")])
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Prompts whose words, id or author hold `search`, of one `split` where given."""
-        project = project_get(cast(User, request.user), self.kwargs["slug"], FOLLOWING)
-        asked = request.query_params
-        page = self.paginate_queryset(
-            prompts_found(project, search=asked.get("search", ""), split=asked.get("split", ""))
-        )
-        return self.get_paginated_response(PromptSerializer(page, many=True).data)
+        """Prompts whose words, id or author hold `search`, of one `split` where given.
+
+        Engineers see authors by pseudonym and cannot search for them.
+        """
+        user = cast(User, request.user)
+        project = project_get(user, self.kwargs["slug"], FOLLOWING)
+        naming = naming_for(user, project)
+        search, split = (request.query_params.get(name, "") for name in ("search", "split"))
+        page = self.paginate_queryset(prompts_found(project, search=search, split=split, authors=naming.is_open))
+        return self.get_paginated_response(PromptSerializer(page, many=True, context={"naming": naming}).data)
 
 
 class PromptView(APIView):
@@ -126,10 +140,12 @@ class PromptView(APIView):
 
     @extend_schema(responses=PromptDetailSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
-        """For engineers, reviewers and managers."""
-        prompt = object_get(cast(User, request.user), Prompt, pk, FOLLOWING)
+        """For engineers, reviewers and managers; engineers see people by pseudonym."""
+        user = cast(User, request.user)
+        prompt = object_get(user, Prompt, pk, FOLLOWING)
         prefetch_related_objects([prompt], "demonstrations__labeler", "rankings__labeler", "completions")
-        return Response(PromptDetailSerializer(prompt).data)
+        naming = naming_for(user, prompt.project)
+        return Response(PromptDetailSerializer(prompt, context={"naming": naming}).data)
 
 
 class OverviewView(APIView):

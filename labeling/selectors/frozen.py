@@ -14,6 +14,7 @@ from django.db.models import Count, Q, QuerySet
 
 from exchange import records
 from labeling.models import Completion, Demonstration, Prompt, Provenance, Ranking, Split
+from labeling.pseudonyms import account_key, source_key
 from people.models import Cohort, Membership, Project
 
 _AT_ONCE = 500
@@ -106,9 +107,9 @@ def _messages(prompt: Prompt) -> tuple[records.Message, ...]:
 
 def _shared(row: Demonstration | Ranking, pseudonym: Pseudonym) -> dict[str, Any]:
     if row.labeler_id is not None:
-        labeler = pseudonym(f"user:{row.labeler_id}")
+        labeler = pseudonym(account_key(row.labeler_id))
     else:
-        labeler = pseudonym(f"source:{row.source_labeler}") if row.source_labeler else ""
+        labeler = pseudonym(source_key(row.source_labeler)) if row.source_labeler else ""
     prompt = row.prompt
     return {
         "id": str(row.pk),

@@ -11,13 +11,17 @@ from people.models import Project
 MAX_SEARCH = 200
 
 
-def prompts_found(project: Project, *, search: str = "", split: str = "") -> QuerySet[Prompt]:
-    """A project's prompts, newest last, of one split where given; those whose words, id or author hold `search`."""
+def prompts_found(project: Project, *, search: str = "", split: str = "", authors: bool = True) -> QuerySet[Prompt]:
+    """A project's prompts, newest last, of one split where given; those whose words or id hold `search`.
+
+    With `authors`, those whose author holds it too: not for who may not know the authors.
+    """
     prompts = Prompt.objects.filter(project=project)
     if split:
         prompts = prompts.filter(split=split)
     if words := search.strip()[:MAX_SEARCH]:
-        prompts = prompts.annotate(words=Cast("messages", TextField())).filter(
-            Q(words__icontains=words) | Q(external_id__icontains=words) | Q(author__icontains=words)
-        )
+        asked = Q(words__icontains=words) | Q(external_id__icontains=words)
+        if authors:
+            asked |= Q(author__icontains=words)
+        prompts = prompts.annotate(words=Cast("messages", TextField())).filter(asked)
     return prompts.order_by("created_at", "pk")

@@ -270,6 +270,32 @@ def test_a_prompt_takes_the_same_questions_however_many_labels_it_has(project, m
     assert len({d["labeler"] for d in body["demonstrations"]}) == 20
 
 
+@pytest.mark.parametrize(
+    ("role", "sees_names"), [(Role.ENGINEER, False), (Role.REVIEWER, True), (Role.MANAGER, True), ("superuser", True)]
+)
+def test_who_sees_the_names_of_people(project, settings, role, sees_names):
+    settings.PSEUDONYM_KEY = "key"
+    client = client_of(project, role) if role in Role.values else APIClient()
+    if role == "superuser":
+        client.force_authenticate(User.objects.create_superuser("root"))
+    prompt = make_prompt(project)
+    ana = User.objects.create_user("ana", pk=4711)
+    Demonstration.objects.create(prompt=prompt, text="An answer.", provenance="human", labeler=ana)
+    Demonstration.objects.create(prompt=prompt, text="Imported.", provenance="imported", source_labeler="zoe")
+    Ranking.objects.create(prompt=prompt, groups=[], provenance="human", labeler=ana)
+    answer = client.get(f"/api/v1/prompts/{prompt.pk}/")
+    body = answer.json()
+    (listed,) = client.get("/api/v1/projects/demo/prompts/").json()["results"]
+    # By `openssl dgst -sha256 -hmac key` of "demo", a zero byte and the key of the person, 16 characters.
+    labeler, author = ("ana", "author of one") if sees_names else ("04ed66c10b9ba3cf", "152d6f3d20bca5e8")
+    assert [d["labeler"] for d in body["demonstrations"]] == [labeler, ""]
+    assert [r["labeler"] for r in body["rankings"]] == [labeler]
+    assert body["author"] == listed["author"] == author
+    assert ("ana" in answer.content.decode()) == sees_names
+    found = client.get("/api/v1/projects/demo/prompts/?search=author%20of").json()["count"]
+    assert found == (1 if sees_names else 0)  # else a search would tell who wrote it
+
+
 def test_completion_batches_are_a_list(project, manager):
     CompletionBatch.objects.create(digest="a" * 64, project=project, manifest={"meta": {}}, tasks_opened=3)
     (batch,) = manager.get("/api/v1/projects/demo/completion-batches/").json()
