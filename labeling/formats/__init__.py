@@ -29,7 +29,7 @@ def check_file(path: Path, format: str) -> None:
     """Look at the first bytes of a file that claims to be of `format`. Raises FileError with the sentence to show."""
     if format not in FORMATS:
         raise FileError(f"There is no format {format!r}; choose one of {', '.join(FORMATS)}.")
-    check_head(path, parquet=format == "prompts")
+    check_head(path, parquet=format == "prompts", table=format == "prompts" and prompts.is_table(path))
 
 
 def parse_file(path: Path, format: str) -> Iterator[ParsedLine | Problem]:

@@ -2,12 +2,14 @@
 
 A JSON line is a string, or an object with `prompt`, `text` or `messages` and, optionally, `id`, `author`, `category`,
 `source`, `language`, `demonstration`, and `completions` [{id, text, model}] with their `ranking` [[id], [id, id], …].
-Columns of CSV and Parquet have the same names. The file name's ending says which of the three it is.
+Columns of CSV and Parquet have the same names; where one holds text, `messages`, `completions` and `ranking` are JSON
+in it. A name that ends in .csv or .tsv makes a file a table with a delimiter; Parquet is known by its first bytes.
 """
 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,19 +27,25 @@ from labeling.formats.parsed import (
     field_text,
     messages_from,
 )
-from labeling.formats.reading import MAX_LINE, PARQUET, parse_json_lines, parse_row
+from labeling.formats.reading import MAX_LINE, PARQUET, json_value, parse_json_lines, parse_row, shown
 
 _CONTENT = ("prompt", "text", "messages")
+_STRUCTURED = ("messages", "completions", "ranking")
 _PARQUET_ROWS = 1000
 
 
 def parse(path: Path) -> Iterator[ParsedLine | Problem]:
-    """One prompt a row. Raises FileError when a table lacks the needed column."""
-    if path.suffix in (".csv", ".tsv"):
+    """One prompt a row. Raises FileError when a table lacks the needed column or names one twice."""
+    if is_table(path):
         return _csv(path)
     with path.open("rb") as stream:
         is_parquet = stream.read(len(PARQUET)) == PARQUET
     return _parquet(path) if is_parquet else parse_json_lines(path, _prompt)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the file is read as CSV, with whatever delimiter."""
+    return path.suffix in (".csv", ".tsv")
 
 
 def _csv(path: Path) -> Iterator[ParsedLine | Problem]:
@@ -48,7 +56,7 @@ def _csv(path: Path) -> Iterator[ParsedLine | Problem]:
             delimiter = max(",;\t", key=header.count)
             stream.seek(0)
             rows = csv.DictReader(stream, delimiter=delimiter, strict=True)
-            _require_column([name.strip() for name in rows.fieldnames or ()])
+            _check_columns([name.strip() for name in rows.fieldnames or ()])
             for row in rows:
                 yield parse_row(rows.line_num, row, _csv_row)
         except UnicodeDecodeError as error:
@@ -62,7 +70,7 @@ def _csv_row(row: object) -> tuple[ParsedPrompt, ...]:
         raise LineError("the record has more fields than the header")
     if None in row.values():
         raise LineError("the record has fewer fields than the header")
-    return _prompt({str(name).strip(): value for name, value in row.items() if value != ""})
+    return _table_row({str(name).strip(): value for name, value in row.items() if value != ""})
 
 
 def _parquet(path: Path) -> Iterator[ParsedLine | Problem]:
@@ -71,17 +79,31 @@ def _parquet(path: Path) -> Iterator[ParsedLine | Problem]:
 
     try:
         table = parquet.ParquetFile(path)
-        _require_column(table.schema_arrow.names)
+        _check_columns(table.schema_arrow.names)
         number = 0
         for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
             for row in batch.to_pylist():
                 number += 1
-                yield parse_row(number, {k: v for k, v in row.items() if v is not None}, _prompt)
+                yield parse_row(number, {k: v for k, v in row.items() if v is not None}, _table_row)
     except (pyarrow.ArrowException, OSError) as error:
         raise FileError(f"The Parquet file is broken: {str(error).splitlines()[0].rstrip('.')}.") from error
 
 
-def _require_column(names: list[str]) -> None:
+def _table_row(row: object) -> tuple[ParsedPrompt, ...]:
+    """A row whose structured columns are values already, or text that is JSON."""
+    values = dict(row) if isinstance(row, dict) else {}
+    for name in _STRUCTURED:
+        if isinstance(values.get(name), str):
+            try:
+                values[name] = json_value(values[name])
+            except LineError as error:
+                raise LineError(f"the column {name!r} is {error}") from error
+    return _prompt(values)
+
+
+def _check_columns(names: list[str]) -> None:
+    if twice := next((name for name, count in Counter(names).items() if name and count > 1), None):
+        raise FileError(shown(f"The table names the column {twice!r} twice."))
     if not set(_CONTENT) & set(names):
         raise FileError("The table has no column 'prompt', 'text' or 'messages'.")
 

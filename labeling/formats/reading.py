@@ -34,10 +34,10 @@ PARQUET = b"PAR1"
 Parse = Callable[[object], tuple[ParsedPrompt, ...]]
 
 
-def check_head(path: Path, *, parquet: bool = False) -> None:
-    """Look at the file's first bytes. Raises FileError for an empty file and for one that is not text.
+def check_head(path: Path, *, parquet: bool = False, table: bool = False) -> None:
+    """Look at the file's first bytes. Raises FileError for an empty file, one that is not text, and one JSON value.
 
-    `parquet` says that the format reads Parquet too.
+    `parquet` says that the format reads Parquet too, `table` that the file is not JSON lines but a table.
     """
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
@@ -52,6 +52,17 @@ def check_head(path: Path, *, parquet: bool = False) -> None:
             raise FileError(f"The file is {what}, not lines of text.")
     if b"\x00" in head:
         raise FileError("The file is binary, not lines of text.")
+    if not table:
+        _check_is_lines(head)
+
+
+def _check_is_lines(head: bytes) -> None:
+    """Refuse one JSON value that fills the whole file, which people save more often than JSON lines."""
+    first, _, rest = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    if first.startswith(b"[") and not (first.rstrip().endswith(b"]") and rest.strip()):
+        raise FileError("The file is one JSON array; save one object a line (JSON Lines).")
+    if first.strip() == b"{":
+        raise FileError("The file's first JSON object goes over several lines; save one object a line (JSON Lines).")
 
 
 def parse_json_lines(path: Path, parse: Parse) -> Iterator[ParsedLine | Problem]:
@@ -66,7 +77,7 @@ def parse_json_lines(path: Path, parse: Parse) -> Iterator[ParsedLine | Problem]
             yield Problem(number, f"the line is not UTF-8: byte {error.start + 1} cannot be decoded")
             continue
         if text.strip():
-            yield parse_row(number, text, lambda line: parse(_json(str(line))))
+            yield parse_row(number, text, lambda line: parse(json_value(str(line))))
 
 
 def parse_row(number: int, row: object, parse: Parse) -> ParsedLine | Problem:
@@ -74,10 +85,10 @@ def parse_row(number: int, row: object, parse: Parse) -> ParsedLine | Problem:
     try:
         return ParsedLine(number, parse(row))
     except (LineError, RecordError) as error:
-        return Problem(number, _shown(str(error)))
+        return Problem(number, shown(str(error)))
 
 
-def _shown(reason: str) -> str:
+def shown(reason: str) -> str:
     """A reason that quotes the line, without what a database cannot keep and as long as a person reads."""
     plain = "".join(c if c.isprintable() else "\ufffd" for c in reason)
     return plain if len(plain) <= MAX_REASON else plain[: MAX_REASON - 1] + "…"
@@ -97,7 +108,8 @@ def _raw_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
             yield number, None
 
 
-def _json(text: str) -> object:
+def json_value(text: str) -> object:
+    """The value that the text is in JSON. Raises LineError."""
     try:
         value: object = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:

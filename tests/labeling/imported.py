@@ -6,9 +6,18 @@ import json
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from labeling.models import Import
+from labeling.models import Completion, Demonstration, Import, Prompt, Ranking, Task
 from labeling.services.imports import import_create, import_execute
 from people.models import Project
+
+TABLES = (Prompt, Demonstration, Completion, Ranking, Task)
+# A line that lacks nothing but its ranking.
+RANKED = {"prompt": "p", "completions": [{"id": "a", "text": "A"}, {"id": "b", "text": "B"}]}
+
+
+def rows() -> list[int]:
+    """How many there are of each that an import makes."""
+    return [table.objects.count() for table in TABLES]
 
 
 def run_import(

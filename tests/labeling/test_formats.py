@@ -9,7 +9,7 @@ import pytest
 
 from exchange.records import Message
 from labeling.formats import parse_file
-from labeling.formats.parsed import FileError, ParsedLine, ParsedPrompt, Problem
+from labeling.formats.parsed import ParsedLine, ParsedPrompt, Problem
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -172,85 +172,6 @@ def test_self_instruct_instances(tmp_path):
     assert parsed[0].messages == (Message("user", "Say the opposite.\n\nhot"),)
     assert parsed[1].messages == (Message("user", "Say the opposite."),)
     assert [[d.text for d in p.demonstrations] for p in parsed] == [["cold"], ["?"], []]
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_csv_with_quotes_and_line_breaks(tmp_path, delimiter):
-    path = tmp_path / "prompts.csv"
-    lines = [("prompt", "category", "demonstration"), ('"Say ""hi""\nplease"', "chat", "Hi"), ("Second", "", "")]
-    path.write_text("\ufeff" + "\n".join(delimiter.join(line) for line in lines) + "\n", encoding="utf-8")
-    first, second = prompts_of(path, "prompts")
-    assert first.messages == (Message("user", 'Say "hi"\nplease'),)
-    assert (first.category, [d.text for d in first.demonstrations]) == ("chat", ["Hi"])
-    assert (second.messages[0].content, second.demonstrations) == ("Second", ())
-
-
-def test_csv_problems_carry_their_line(tmp_path):
-    path = tmp_path / "prompts.csv"
-    path.write_text('prompt,category\n"two\nlines",chat\ntoo,many,fields\nfew\n,empty\n')
-    fine, many, few, empty = parse_file(path, "prompts")
-    assert fine.line == 3
-    assert many == Problem(4, "the record has more fields than the header")
-    assert few == Problem(5, "the record has fewer fields than the header")
-    assert empty == Problem(6, "a prompt needs one of 'prompt', 'text' and 'messages': it has none of them")
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"question,answer\na,b\n", "The table has no column 'prompt', 'text' or 'messages'."),
-        (b"prompt\ncaf\xe9\n", "The table is not UTF-8 text; save it as UTF-8."),
-        (b'prompt\n"never closed\n', "The CSV is broken at line 2: unexpected end of data."),
-    ],
-)
-def test_a_broken_csv_is_one_sentence(tmp_path, content, sentence):
-    path = tmp_path / "prompts.csv"
-    path.write_bytes(content)
-    with pytest.raises(FileError) as error:
-        list(parse_file(path, "prompts"))
-    assert str(error.value) == sentence
-
-
-def test_parquet_rows(tmp_path):
-    import pyarrow
-    from pyarrow import parquet
-
-    path = tmp_path / "prompts.parquet"
-    rows = [
-        {"messages": [{"role": "user", "content": "Hello"}], "author": "ana", "demonstration": "Hi"},
-        {"messages": [{"role": "assistant", "content": "Hello"}], "author": None, "demonstration": None},
-    ]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-    fine, wrong = parse_file(path, "prompts")
-    (prompt,) = fine.prompts
-    assert (prompt.messages, prompt.author) == ((Message("user", "Hello"),), "ana")
-    assert wrong == Problem(2, "a prompt's last message must be the user's")
-
-
-@pytest.mark.parametrize(
-    ("format", "sentence"),
-    [
-        ("prompts", "The Parquet file is broken: "),
-        ("oasst", "The file is Parquet, which only the format 'prompts' reads."),
-    ],
-)
-def test_broken_or_unexpected_parquet_is_one_sentence(tmp_path, format, sentence):
-    path = tmp_path / "prompts.parquet"
-    path.write_bytes(b"PAR1 and nothing else")
-    with pytest.raises(FileError) as error:
-        list(parse_file(path, format))
-    assert str(error.value).startswith(sentence)
-    assert "\n" not in str(error.value)
-
-
-def test_parquet_without_a_prompt_column(tmp_path):
-    import pyarrow
-    from pyarrow import parquet
-
-    path = tmp_path / "x.parquet"
-    parquet.write_table(pyarrow.table({"question": ["a"]}), path)
-    with pytest.raises(FileError, match="The table has no column"):
-        list(parse_file(path, "prompts"))
 
 
 def test_a_prompt_without_an_id_gets_one_from_its_content(tmp_path):
