@@ -29,7 +29,7 @@ def membership_create(
     if user is None:
         user = _user_create(username=username, password=password, is_simulated=is_simulated)
     elif password:
-        raise Refused(f"There is already a user {username!r}: leave the password out to add them.")
+        raise Refused(_taken(username))
     elif is_simulated != user.is_simulated:
         raise Refused(f"{username!r} is {'' if user.is_simulated else 'not '}a simulated labeler.")
     membership = Membership(user=user, project=project, role=role, cohort=cohort)
@@ -56,5 +56,13 @@ def _user_create(*, username: str, password: str, is_simulated: bool) -> User:
     except ValidationError as error:
         raise Refused(" ".join(error.messages)) from error
     user.set_password(password)
-    user.save()
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:  # somebody made the same user since we looked
+        raise Refused(_taken(username)) from error
     return user
+
+
+def _taken(username: str) -> str:
+    return f"There is already a user {username!r}: leave the password out to add them."

@@ -42,6 +42,12 @@ def test_text_is_read_as_the_settings_type():
         ("sft", {"learning_rate": float("nan")}, "learning_rate must be a number, not nan."),
         ("sft", {"learning_rate": None}, "learning_rate must be a number, not None."),
         ("sft", {"dropout": 0.95}, "dropout must be between 0 and 0.9, not 0.95."),
+        ("sft", {"epochs": "9" * 500}, "epochs must be a whole number, not '" + "9" * 58 + "…."),
+        ("sft", {"epochs": 10**200}, "epochs must be between 1 and 1,000, not 100" + ",000" * 14 + "…."),
+        ("sft", {"epochs": 10**20 + 1}, "epochs must be between 1 and 1,000, not 100,000,000,000,000,000,001."),
+        ("sft", {"epochs": 10**5000}, "epochs must be a whole number, not a number of thousands of digits."),
+        ("sft", {"x" * 500: 1}, "sft has no setting '" + "x" * 58 + "…."),
+        ("reward", {"ties": "k" * 500}, "ties must be one of drop, half, not '" + "k" * 58 + "…."),
         ("reward", {"ties": "keep"}, "ties must be one of drop, half, not 'keep'."),
         (
             "ppo",

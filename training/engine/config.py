@@ -20,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 KINDS = ("sft", "reward", "ppo", "sample")
 PRESETS = ("paper", "small", "cpu")
+_SHOWN = 60  # characters of a wrong value that its sentence repeats
 REQUIRED_INPUTS: dict[str, tuple[str, ...]] = {
     "sft": ("snapshot",),
     "reward": ("snapshot",),
@@ -81,12 +82,12 @@ def settings_for(kind: str, preset: str = "cpu", overrides: dict[str, Any] | Non
     """
     cls = _class_of(kind)
     if preset not in PRESETS:
-        raise SettingsError(f"There is no preset {preset!r}; there are {', '.join(PRESETS)}.")
+        raise SettingsError(f"There is no preset {_shown(preset)}; there are {', '.join(PRESETS)}.")
     infos = {info.name: info for info in describe(kind)}
     values = dict(_PRESET_VALUES.get((kind, preset), {}))
     for name, value in (overrides or {}).items():
         if name not in infos:
-            raise SettingsError(f"{kind} has no setting {name!r}{_nearest(name, list(infos))}.")
+            raise SettingsError(f"{kind} has no setting {_shown(name)}{_nearest(name, list(infos))}.")
         values[name] = _checked(infos[name], value)
     settings = cls(**values)
     if isinstance(settings, PPOSettings):
@@ -126,18 +127,20 @@ def _nearest(name: str, known: list[str]) -> str:
 def _checked(info: FieldInfo, value: Any) -> Any:
     if info.choices is not None:
         if value not in info.choices:
-            raise SettingsError(f"{info.name} must be one of {', '.join(info.choices)}, not {value!r}.")
+            raise SettingsError(f"{info.name} must be one of {', '.join(info.choices)}, not {_shown(value)}.")
         return value
     number = _number(info, value)
     low, high = info.minimum, info.maximum
     if (low is not None and number < low) or (high is not None and number > high):
-        raise SettingsError(f"{info.name} must be between {_plain(low)} and {_plain(high)}, not {_plain(number)}.")
+        raise SettingsError(
+            f"{info.name} must be between {_plain(low)} and {_plain(high)}, not {_cut(_plain(number))}."
+        )
     return number
 
 
 def _number(info: FieldInfo, value: Any) -> int | float:
     kind = "a whole number" if info.type == "int" else "a number"
-    refusal = SettingsError(f"{info.name} must be {kind}, not {value!r}.")
+    refusal = SettingsError(f"{info.name} must be {kind}, not {_shown(value)}.")
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise refusal
     try:
@@ -149,9 +152,21 @@ def _number(info: FieldInfo, value: Any) -> int | float:
         whole = int(value)
     except (ValueError, OverflowError):
         raise refusal from None
-    if whole != number:
+    if isinstance(value, float) and whole != value:
         raise refusal
     return whole
+
+
+def _shown(value: Any) -> str:
+    """What somebody gave, as long as a person reads it."""
+    try:
+        return _cut(repr(value))
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def _plain(number: float | None) -> str:
