@@ -1,6 +1,6 @@
 """A stand-in for the engine's scripts: keeps the run directory's protocol, does what its settings say, without torch.
 
-{"behaviour": "succeed" | "person" | "engineer" | "silent" | "memory" | "wait" | "stubborn", …}
+{"behaviour": "succeed" | "person" | "engineer" | "silent" | "memory" | "wait" | "stubborn" | "late", …}
 """
 
 import argparse
@@ -29,6 +29,10 @@ def main() -> int:
     if behaviour in ("wait", "stubborn"):
         (run_dir / "started").write_text(str(os.getpid()))
         time.sleep(120)
+    if behaviour == "late":
+        (run_dir / "started").touch()
+        while not (run_dir / "go").exists():
+            time.sleep(0.05)
     if behaviour == "memory":
         os.kill(os.getpid(), signal.SIGKILL)
     if behaviour == "silent":

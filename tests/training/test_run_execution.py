@@ -13,9 +13,10 @@ from tests.training.conftest import SCRIPTED, read_config
 from training import launcher, tasks
 from training.models import Checkpoint, Run
 from training.run_directory import OUT_OF_MEMORY, UNEXPECTED
-from training.services import execution
+from training.services import execution, heartbeat
 from training.services.runs import run_cancel
 
+AGAIN = "freezing the same labels again puts it back."
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -82,7 +83,7 @@ def test_a_missing_snapshot_fails_before_anything_is_launched(make_run, store, s
     os.remove(store.fetch("snapshots", run.snapshot.digest) / "rankings.jsonl")
     execute(run)
     assert run.state == Run.State.FAILED
-    assert run.error == f"{run.snapshot.digest[:12]} lacks its file rankings.jsonl."
+    assert run.error == f"{run.snapshot.digest[:12]} lacks its file rankings.jsonl; {AGAIN}"
     assert not (settings.RUNS_DIR / str(run.pk)).exists()
 
 
@@ -91,7 +92,9 @@ def test_a_changed_snapshot_fails_and_names_the_file(make_run, store):
     with (store.fetch("snapshots", run.snapshot.digest) / "prompts.jsonl").open("a") as stream:
         stream.write("\n")
     execute(run)
-    assert run.error == f"The file prompts.jsonl of {run.snapshot.digest[:12]} was changed since it was written."
+    assert (
+        run.error == f"The file prompts.jsonl of {run.snapshot.digest[:12]} was changed since it was written; {AGAIN}"
+    )
 
 
 def test_a_second_delivery_does_nothing(make_run):
@@ -164,6 +167,29 @@ def test_a_run_that_was_given_up_meanwhile_is_ended_and_left_as_it_is(make_run, 
     execute(run)
     assert (run.state, run.error) == (Run.State.FAILED, "given up")
     assert launcher.marked(run_dir) == []
+
+
+@pytest.mark.parametrize(("kind", "store_kind"), [("sft", "checkpoints"), ("sample", "completions")])
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_what_comes_after_a_run_was_given_up_is_not_published(
+    make_run, store, settings, monkeypatch, kind, store_kind, state
+):
+    """The worker was silent so long that the run was given up, and hears of it only when the engine has ended."""
+    monkeypatch.setattr(heartbeat, "BEAT", 3600.0)
+    run = make_run("late", kind=kind, sample_base=kind == "sample")
+    run_dir = settings.RUNS_DIR / str(run.pk)
+
+    def give_up():
+        Run.objects.filter(pk=run.pk).update(state=state, error="given up", finished_at="2026-01-01T00:00Z")
+        (run_dir / "go").touch()
+
+    giver = threading.Thread(target=_once_started, args=(run_dir, give_up))
+    giver.start()
+    execute(run)
+    giver.join()
+    assert (run.state, run.error, run.summary, run.completions_digest) == (state, "given up", {}, "")
+    assert store.list(store_kind) == []  # labeling opens tasks for whatever answers it finds there
+    assert not Checkpoint.objects.exists()
 
 
 def test_a_database_that_drops_its_connections_costs_a_run_nothing(make_run, settings):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -23,14 +23,16 @@ from training.models import Checkpoint, Run
 from training.services.artifacts import store
 from training.services.heartbeat import Heartbeat
 from training.services.reports import RunReport
-from training.services.runs import run_claim, run_move
+from training.services.runs import run_beat, run_claim, run_move
 from training.version import code_version
 
+_Answer = TypeVar("_Answer")
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds between two looks at the run directory
 STOP_GRACE = 5.0  # seconds that a run has to end by itself, kept under the ten in which the platform stops
 DATABASE_PATIENCE = 45.0  # seconds that the end of a run waits for a database that is away
+GIVEN_UP = "The run was given up before its result was published."
 WORKER_STOPPED = "The training worker was stopped; start the run again."
 _CHECKPOINT_KINDS = {"sft": Checkpoint.Kind.POLICY, "ppo": Checkpoint.Kind.POLICY, "reward": Checkpoint.Kind.REWARD}
 
@@ -87,7 +89,7 @@ def _execute(run: Run, heartbeat: Heartbeat, leaving: threading.Event, module: s
     _patiently(lambda: _report(report, tail, run_dir, strict=True))
     result = run_directory.read_result(run_dir)
     if launched.poll() == 0 and result is not None and result.get("ok") is True:
-        return _publish(run, run_dir, result, artifacts)
+        return _patiently(lambda: _publish(run, run_dir, result, artifacts))
     if heartbeat.must_stop:
         return Ending(Run.State.CANCELLED)
     if leaving.is_set():
@@ -138,7 +140,12 @@ def _report(report: RunReport, tail: run_directory.MetricsTail, run_dir: Path, *
 
 
 def _publish(run: Run, run_dir: Path, result: dict[str, Any], artifacts: Store) -> Ending:
-    """Put what the run made into the store, and free its copy in the run directory."""
+    """Put what the run made into the store, and free its copy in the run directory.
+
+    Not when the run was given up meanwhile: answers that reach the store are opened as tasks for people.
+    """
+    if run_beat(run_id=run.pk) is None:
+        return Ending(Run.State.FAILED, GIVEN_UP)
     made: dict[str, Any] = {}
     try:
         if path := result.get("checkpoint"):
@@ -177,7 +184,7 @@ def _finish(run: Run, ending: Ending) -> None:
             )
 
 
-def _patiently(action: Callable[[], None]) -> None:
+def _patiently(action: Callable[[], _Answer]) -> _Answer:
     """Do it, again and again for a while when the database is away: the result of hours is not lost to a restart."""
     deadline = time.monotonic() + DATABASE_PATIENCE
     while True:
