@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -18,8 +19,11 @@ from labeling.services.completions import completion_batches_poll
 from labeling.services.imports import import_execute
 from labeling.services.jobs import jobs_requeue
 from labeling.services.snapshots import snapshot_execute
+from labeling.services.uploads import uploads_sweep
+from people.services.tokens import tokens_delete_expired
 
 logger = logging.getLogger(__name__)
+_A_DAY = 24 * 60 * 60  # seconds
 
 
 @shared_task(base=DjangoTask)
@@ -36,12 +40,17 @@ def snapshot_run(snapshot_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Deliver again what a lost message or worker left, end overdue leases, fetch what training published."""
+    """Deliver again what a lost message or worker left, end overdue leases, delete what is no longer needed, fetch
+    what training published.
+    """
     for pk in jobs_requeue(Import):
         import_run.delay(pk)
     for pk in jobs_requeue(Snapshot):
         snapshot_run.delay(pk)
     leases_expire()
+    uploads_sweep()
+    if cache.add("expired-tokens-deleted", True, timeout=_A_DAY):  # true for one sweep a day
+        tokens_delete_expired()
     completion_batches_poll(store=artifact_store())
 
 

@@ -21,6 +21,7 @@ from labeling.models import Import, ProjectSetup
 from labeling.services.jobs import job_claim
 from labeling.services.projects import project_setup_ensure
 from labeling.services.prompts import prompts_add
+from labeling.services.uploads import upload_delete
 from people.models import Project, User
 from people.refusals import Refused
 
@@ -88,7 +89,7 @@ def import_execute(*, import_id: int) -> bool:
     """Claim a queued import and run it; return whether it was this call that ran it.
 
     Before: the row is QUEUED; otherwise nothing happens, so a second delivery is harmless. After: DONE with all that
-    the file brings, or FAILED with one sentence and the project as it was.
+    the file brings and the file gone, or FAILED with one sentence and the project as it was.
     """
     if not job_claim(Import, pk=import_id):
         return False
@@ -96,6 +97,7 @@ def import_execute(*, import_id: int) -> bool:
         with transaction.atomic():
             job = Import.objects.select_for_update(of=("self",)).select_related("project").get(pk=import_id)
             _finish(import_id, Import.State.DONE, _bring_in(job))
+        upload_delete(Path(job.path))
     except _Failed as failure:
         found = _Brought(problems=failure.problems, problem_count=len(failure.problems))
         _finish(import_id, Import.State.FAILED, found, error=str(failure))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils import timezone
 from knox.models import AuthToken
 
 from people.models import User
@@ -28,3 +29,9 @@ def token_create(*, user: User, lifetime: timedelta | None = None) -> NewToken:
 def token_revoke(*, token: AuthToken) -> None:
     """The token opens nothing any more."""
     token.delete()
+
+
+def tokens_delete_expired() -> int:
+    """Delete the tokens that open nothing any more; return how many. One DELETE, whatever their number."""
+    deleted, _ = AuthToken.objects.filter(expiry__lt=timezone.now()).delete()
+    return deleted

@@ -1,12 +1,14 @@
 """Signing in to the API: a password makes a token, only its hash is kept, guesses are counted."""
 
 import base64
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
 from knox.models import AuthToken
 
 from people.models import User
+from people.services.tokens import tokens_delete_expired
 from people.throttle import SignInThrottle
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +70,14 @@ def test_a_user_who_was_deactivated_gets_nothing(client, ana):
     User.objects.update(is_active=False)
     assert sign_in(client).status_code == 401
     assert client.get("/api/v1/me/", **bearer(token)).status_code == 401
+
+
+def test_expired_tokens_are_deleted_at_once(ana, django_assert_num_queries):
+    for hours in (-2, -1, 1, None):
+        AuthToken.objects.create(user=ana, expiry=None if hours is None else timedelta(hours=hours))
+    with django_assert_num_queries(1):
+        assert tokens_delete_expired() == 2
+    assert AuthToken.objects.count() == 2
 
 
 @pytest.fixture
