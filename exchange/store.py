@@ -128,7 +128,7 @@ class Store:
             if self.filesystem.size(path) != entry["bytes"]:
                 return False
             with self.filesystem.open(path, "rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest() == entry["sha256"]
+                return bool(hashlib.file_digest(stream, "sha256").hexdigest() == entry["sha256"])
         except FileNotFoundError:
             return False
 

@@ -57,6 +57,7 @@ class Membership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role.choices)
     cohort = models.CharField(max_length=20, choices=Cohort.choices, default=Cohort.TRAINING)
+    skills = models.JSONField(default=list, blank=True, help_text='What the person can judge, as in ["de", "law"].')
     joined_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

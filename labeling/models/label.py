@@ -24,8 +24,13 @@ class Label(models.Model):
         max_length=200, blank=True, help_text="The labeler's key in the source of an imported label."
     )
     instructions_version = models.PositiveIntegerField(default=0)
-    assignment = models.OneToOneField(
-        "labeling.Assignment", null=True, blank=True, on_delete=models.PROTECT, related_name="%(class)s"
+    form_version = models.PositiveIntegerField(default=0)
+    prompt_values = models.JSONField(default=dict, blank=True, help_text="The form's answers about the prompt.")
+    assignment = models.ForeignKey(
+        "labeling.Assignment", null=True, blank=True, on_delete=models.PROTECT, related_name="%(class)ss"
+    )
+    superseded_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a correction took its place; the label stays as it was."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -44,10 +49,13 @@ class Demonstration(Label):
         ordering = ["created_at", "id"]
         constraints = [
             models.UniqueConstraint(
+                fields=["assignment"], condition=Q(superseded_at=None), name="one_demonstration_per_assignment"
+            ),
+            models.UniqueConstraint(
                 fields=["prompt", "external_id"],
                 condition=~Q(external_id=""),
                 name="one_demonstration_per_external_id",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -63,14 +71,21 @@ class Ranking(Label):
     prompt = models.ForeignKey("labeling.Prompt", on_delete=models.CASCADE, related_name="rankings")
     external_id = models.CharField(max_length=200, blank=True)
     groups = models.JSONField()
+    strengths = models.JSONField(
+        null=True, blank=True, help_text="Between neighbouring groups, how much better the upper one is: 1 … levels."
+    )
+    all_bad = models.BooleanField(default=False, help_text="The labeler found none of the answers acceptable.")
     note = models.TextField(blank=True)
 
     class Meta:
         ordering = ["created_at", "id"]
         constraints = [
             models.UniqueConstraint(
+                fields=["assignment"], condition=Q(superseded_at=None), name="one_ranking_per_assignment"
+            ),
+            models.UniqueConstraint(
                 fields=["prompt", "external_id"], condition=~Q(external_id=""), name="one_ranking_per_external_id"
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -78,11 +93,17 @@ class Ranking(Label):
 
 
 class Rating(models.Model):
-    """A labeler's judgment of one completion on its own: overall quality 1–7 (IG §3, table 3)."""
+    """A labeler's judgment of one completion on its own: overall quality 1–7 and the form's other fields (IG §3).
+
+    `values` holds the fields of the project's rating form by name, without `overall`, which has a column.
+    """
 
     ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="ratings")
     completion = models.ForeignKey("labeling.Completion", on_delete=models.CASCADE, related_name="ratings")
-    overall = models.PositiveSmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(7)])
+    overall = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(7)]
+    )
+    values = models.JSONField(default=dict, blank=True)
 
     class Meta:
         constraints = [
@@ -91,4 +112,24 @@ class Rating(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.overall} of 7"
+        return f"{self.overall or '–'} of 7"
+
+
+class Feedback(models.Model):
+    """What a reviewer tells a labeler about one label: a grade 1–7 where it is a demonstration, and words."""
+
+    assignment = models.ForeignKey("labeling.Assignment", on_delete=models.CASCADE, related_name="feedback")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="feedback_given")
+    grade = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(7)]
+    )
+    text = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name_plural = "feedback"
+
+    def __str__(self) -> str:
+        return f"Feedback by {self.reviewer}"

@@ -25,6 +25,15 @@ class Provenance(models.TextChoices):
     SIMULATED = "simulated", "Simulated"
 
 
+class PromptKind(models.TextChoices):
+    """Where a prompt comes from (IG §3.2)."""
+
+    CUSTOMER = "customer", "Customer"
+    PLAIN = "plain", "Labeler, plain"
+    FEW_SHOT = "few_shot", "Labeler, few-shot"
+    USER_BASED = "user_based", "Labeler, after a use case"
+
+
 class Prompt(models.Model):
     """Messages that end with a user's turn and wait for an answer."""
 
@@ -37,10 +46,29 @@ class Prompt(models.Model):
     author = models.CharField(
         max_length=200, help_text="Who wrote it, or the conversation that it stands in. One author is in one split."
     )
+    organisation = models.CharField(max_length=200, blank=True)
     source = models.CharField(max_length=60, blank=True)
+    kind = models.CharField(max_length=12, choices=PromptKind.choices, blank=True)
     category = models.CharField(max_length=60, blank=True)
     language = models.CharField(max_length=20, blank=True)
     split = models.CharField(max_length=10, choices=Split.choices)
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="turns",
+        help_text="The prompt that this one continues, in a dialogue.",
+    )
+    dropped_by = models.ForeignKey(
+        "labeling.CurationStep",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="dropped",
+        help_text="The curation step that took it out; empty while it is in use.",
+    )
+    drop_reason = models.CharField(max_length=300, blank=True)
     imported_by = models.ForeignKey(
         "labeling.Import", null=True, blank=True, on_delete=models.SET_NULL, related_name="prompts"
     )

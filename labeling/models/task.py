@@ -27,6 +27,8 @@ class Task(models.Model):
     class Kind(models.TextChoices):
         DEMONSTRATION = "demonstration", "Demonstration"
         RANKING = "ranking", "Ranking"
+        COMPARISON = "comparison", "Comparison in a dialogue"
+        EVALUATION = "evaluation", "Evaluation"
 
     id = models.BigAutoField(primary_key=True)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks")
@@ -34,6 +36,20 @@ class Task(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices)
     priority = models.SmallIntegerField(default=0, help_text="Higher is handed out first.")
     random_key = models.IntegerField(default=random_key, editable=False)
+    lane = models.CharField(
+        max_length=100,
+        default="training",
+        editable=False,
+        help_text='Whose work it is: "training" or "held_out", and the skills it needs, as in "training:de+law".',
+    )
+    taken = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Slots given away: leases, offers and labels that count."
+    )
+    is_shared = models.BooleanField(default=True, help_text="Several people label it: as many as the project says.")
+    wanted = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Labels wanted of this task alone; empty: what the project says."
+    )
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Handed out no more since then.")
     overlap = models.PositiveSmallIntegerField(default=1)
     open_slots = models.SmallIntegerField(default=1, editable=False)
     batch = models.ForeignKey(
@@ -81,6 +97,31 @@ class TaskCompletion(models.Model):
         return f"Completion {self.position + 1} of task {self.task_id}"
 
 
+class SkipKind(models.TextChoices):
+    """Why a labeler hands a task back (IG §3.4)."""
+
+    UNCLEAR = "unclear", "The task is unclear"
+    EXPERTISE = "expertise", "Outside my expertise"
+    BROKEN = "broken", "Something is broken"
+    UPSETTING = "upsetting", "It upsets me"
+
+
+class DraftRevision(models.Model):
+    """An earlier state of a draft, so that typing can be undone across reloads. The newest ones are kept."""
+
+    assignment = models.ForeignKey("labeling.Assignment", on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    draft = models.JSONField(default=dict)
+    saved_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["assignment", "number"], name="one_draft_per_number")]
+
+    def __str__(self) -> str:
+        return f"Draft {self.number}"
+
+
 class Assignment(models.Model):
     """A task leased to a labeler, with the draft and, once submitted, the label.
 
@@ -88,6 +129,7 @@ class Assignment(models.Model):
     """
 
     class State(models.TextChoices):
+        OFFERED = "offered", "Offered"  # to a named person, with a slot kept
         LEASED = "leased", "In work"
         EXPIRED = "expired", "Lease ended"
         SKIPPED = "skipped", "Skipped"
@@ -102,7 +144,12 @@ class Assignment(models.Model):
     instructions_version = models.PositiveIntegerField(default=0)
     draft = models.JSONField(default=dict, blank=True)
     draft_saved_at = models.DateTimeField(null=True, blank=True)
+    draft_number = models.PositiveIntegerField(default=0, help_text="Counts the saved drafts: two tabs tell by it.")
+    form_version = models.PositiveIntegerField(default=0)
+    skip_kind = models.CharField(max_length=12, choices=SkipKind.choices, blank=True)
     skip_reason = models.CharField(max_length=300, blank=True)
+    focus_seconds = models.PositiveIntegerField(default=0, help_text="Time at work on it, idle time left out.")
+    signals = models.JSONField(default=dict, blank=True, help_text="Counts, as of pasted characters.")
     idempotency_key = models.CharField(max_length=64, blank=True)
     is_extra = models.BooleanField(default=False, help_text="Came after the task had all its labels; kept.")
     claimed_at = models.DateTimeField(auto_now_add=True)

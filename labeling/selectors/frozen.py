@@ -89,7 +89,9 @@ def _held_out_in_training(project: Project) -> Q:
 
 
 def _usable(kind: type[LabelRow], project: Project) -> QuerySet[LabelRow]:
-    return kind.objects.filter(prompt__project=project).exclude(_held_out_in_training(project))
+    """The labels that stand: not superseded by a correction, and not of held-out people on training prompts."""
+    standing = kind.objects.filter(prompt__project=project, superseded_at=None)
+    return standing.exclude(_held_out_in_training(project))
 
 
 def _by_provenance(rows: QuerySet[Any]) -> dict[str, int]:

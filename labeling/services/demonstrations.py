@@ -23,7 +23,7 @@ def demonstration_submit(*, assignment_id: UUID, labeler: User, key: str, text: 
     """
     assignment = assignment_lock(assignment_id=assignment_id, labeler=labeler)
     if assignment_is_repeat(assignment=assignment, kind=Task.Kind.DEMONSTRATION, key=key):
-        return Demonstration.objects.get(assignment=assignment), False
+        return Demonstration.objects.get(assignment=assignment, superseded_at=None), False
     text = text.replace("\r\n", "\n").strip()
     if not text:
         raise Refused("The answer is empty; write one before submitting.")

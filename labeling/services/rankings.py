@@ -34,7 +34,7 @@ def ranking_submit(
     """
     assignment = assignment_lock(assignment_id=assignment_id, labeler=labeler)
     if assignment_is_repeat(assignment=assignment, kind=Task.Kind.RANKING, key=key):
-        return Ranking.objects.get(assignment=assignment), False
+        return Ranking.objects.get(assignment=assignment, superseded_at=None), False
     try:
         check_groups(groups, assignment.shown_order)
         check_ratings(ratings, assignment.shown_order)

@@ -248,8 +248,8 @@ def _label_given(assignment: Assignment, completions: list[Completion]) -> dict[
     if assignment.state != Assignment.State.SUBMITTED:
         return {}
     if assignment.task.kind == Task.Kind.DEMONSTRATION:
-        return {"label": assignment.demonstration}
-    ranking = assignment.ranking
+        return {"label": assignment.demonstrations.get(superseded_at=None)}
+    ranking = assignment.rankings.get(superseded_at=None)
     ranks = ranks_from_groups(ranking.groups)
     ratings = dict(ranking.ratings.values_list("completion_id", "overall"))
     answers = [

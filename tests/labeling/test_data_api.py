@@ -225,8 +225,8 @@ def test_overview_counts(project, manager):
         "prompts": {"train": 1, "valid": 1, "test": 0},
         "demonstrations": {"human": 1, "simulated": 2},
         "rankings": {},
-        "tasks_open": {"demonstration": 0, "ranking": 1},
-        "labels_wanted": {"demonstration": 0, "ranking": 2},
+        "tasks_open": {"demonstration": 0, "ranking": 1, "comparison": 0, "evaluation": 0},
+        "labels_wanted": {"demonstration": 0, "ranking": 2, "comparison": 0, "evaluation": 0},
     }
 
 

@@ -1,0 +1,64 @@
+"""What people say to each other about the work: flags, questions on a task, announcements."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from people.models import Project
+
+
+class Flag(models.Model):
+    """A labeler's note to the managers that something is wrong with a task. It stays until somebody settles it."""
+
+    task = models.ForeignKey("labeling.Task", on_delete=models.CASCADE, related_name="flags")
+    raised_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="flags_raised")
+    note = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="flags_settled"
+    )
+    answer = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["task"], condition=Q(settled_at=None), name="flag_open")]
+
+    def __str__(self) -> str:
+        return self.note[:80]
+
+
+class Post(models.Model):
+    """A question or an answer on a task: between its labelers and the project's reviewers and managers."""
+
+    task = models.ForeignKey("labeling.Task", on_delete=models.CASCADE, related_name="posts")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="posts")
+    text = models.TextField()
+    to_all = models.BooleanField(
+        default=False, help_text="Shown to everyone who labels the task, not to the asker only."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+class Announcement(models.Model):
+    """What a manager tells all labelers of a project."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="announcements")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    text = models.TextField(help_text="Markdown.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    ends_at = models.DateTimeField(null=True, blank=True, help_text="Shown until then; empty: until it is deleted.")
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.text[:80]
