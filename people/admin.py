@@ -8,10 +8,12 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
 from knox.models import AuthToken
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from people.access import MANAGING, has_role, projects_for
 from people.models import Membership, Project, User
@@ -27,7 +29,7 @@ def _manages_any(request: HttpRequest) -> bool:
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # the base is not generic at run time
-    """Users, for superusers; project managers may look names up."""
+    """Users, for superusers alone: managers know the people of their projects and bring in others by user name."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -43,23 +45,54 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # the b
     add_fieldsets = [(None, {"fields": ["username", "usable_password", "password1", "password2", "is_simulated"]})]
     readonly_fields = ["last_login", "date_joined"]
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers; and managers, who choose members by name, but see no single user's page."""
-        return super().has_view_permission(request, obj) or (obj is None and _manages_any(request))
+    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Superusers, whatever else staff may have been allowed."""
+        return bool(cast(User, request.user).is_superuser)
+
+    has_change_permission = has_delete_permission = has_view_permission
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return bool(cast(User, request.user).is_superuser)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Only superusers find users in the menu."""
         return bool(cast(User, request.user).is_superuser)
 
 
+class MembershipForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic at run time
+    """A member by user name, which one must know: a list to choose from would name the people of other projects."""
+
+    user = ModelChoiceField(
+        queryset=User.objects.filter(is_active=True),
+        to_field_name="username",
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        error_messages={"invalid_choice": "There is no active user of this name."},
+    )
+
+    class Meta:
+        model = Membership
+        fields = ["user", "role", "cohort"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["user"] = self.instance.user.username
+            self.fields["user"].disabled = True  # who a membership is of stays; the role and the cohort may change
+
+
 class MembershipInline(TabularInline):
     """A project's members on the project's own page."""
 
     model = Membership
+    form = MembershipForm
     extra = 0
-    autocomplete_fields = ["user"]
     fields = ["user", "role", "cohort", "joined_at"]
     readonly_fields = ["joined_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        """With the users, whose names each row shows."""
+        return cast(QuerySet[Membership], super().get_queryset(request).select_related("user", "project"))
 
     def has_view_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
         """Whoever may see the project."""

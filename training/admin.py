@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.db.models import ForeignKey, ManyToManyField, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -39,6 +40,11 @@ class FollowedAdmin(ModelAdmin):
         """The rows of the projects that the person follows."""
         rows = cast(QuerySet[Any], super().get_queryset(request))
         return rows.filter(project__in=projects_for(cast(User, request.user), FOLLOWING))
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Projects to filter by are those whose rows the person sees: others are not named."""
+        filters = super().get_list_filter(request)
+        return [(one, RelatedOnlyFieldListFilter) if one == "project" else one for one in filters]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Staff who follow some project."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
+from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
@@ -33,6 +34,11 @@ class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         if user.is_superuser:
             return rows
         return rows.filter(**{f"{self.project_path}__in": projects_for(user, MANAGING)})
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Projects to filter by are those whose rows the person sees: others are not named."""
+        filters = super().get_list_filter(request)
+        return [(one, RelatedOnlyFieldListFilter) if one == self.project_path else one for one in filters]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Superusers, and staff who manage some project."""

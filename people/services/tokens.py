@@ -34,4 +34,4 @@ def token_revoke(*, token: AuthToken) -> None:
 def tokens_delete_expired() -> int:
     """Delete the tokens that open nothing any more; return how many. One DELETE, whatever their number."""
     deleted, _ = AuthToken.objects.filter(expiry__lt=timezone.now()).delete()
-    return deleted
+    return int(deleted)

@@ -99,10 +99,16 @@ def test_every_table_of_people_and_jobs_has_its_page():
 @pytest.mark.parametrize("name", NAMES)
 def test_managers_see_their_own_rows_and_no_others(name):
     mine, theirs = filled("mine"), filled("theirs")
-    client = client_of(manager_of(mine))
+    manager = manager_of(mine)
+    second = filled("second")  # a filter is shown where there are two projects to choose from
+    Membership.objects.create(user=manager, project=second, role=Role.MANAGER)
+    client = client_of(manager)
     page = client.get(reverse(f"admin:labeling_{name}_changelist"))
     assert page.status_code == 200
-    assert sorted(row.pk for row in page.context["cl"].result_list) == [row.pk for row in rows_of(name, mine)]
+    assert sorted(row.pk for row in page.context["cl"].result_list) == sorted(
+        row.pk for project in (mine, second) for row in rows_of(name, project)
+    )
+    assert theirs.name not in page.content.decode()  # not even among the filters
     change = f"admin:labeling_{name}_change"
     assert client.get(reverse(change, args=[row_of(name, mine).pk])).status_code == 200
     foreign = client.get(reverse(change, args=[row_of(name, theirs).pk]))

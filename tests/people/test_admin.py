@@ -1,6 +1,9 @@
 """The admin of people: superusers see all, managing staff their own projects, others nothing."""
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from people.models import Membership, Project, User
 
@@ -42,6 +45,85 @@ def test_managing_staff_see_their_own(client, manager, projects):
     assert client.get(f"/admin/people/project/{projects[0].pk}/delete/").status_code == 403
 
 
+def test_managing_staff_are_told_of_no_user_of_other_projects(client, manager, projects):
+    someone = User.objects.create_user("someone-else", email="secret@example.org")
+    Membership.objects.create(user=someone, project=projects[1], role="labeler")
+    client.force_login(manager)
+    field = {"app_label": "people", "model_name": "membership", "field_name": "user", "term": ""}
+    for address, query in [
+        ("/admin/people/user/", {}),
+        ("/admin/people/user/", {"q": "someone"}),
+        (f"/admin/people/user/{someone.pk}/change/", {}),
+        (f"/admin/people/user/{someone.pk}/delete/", {}),
+        (f"/admin/people/user/{someone.pk}/history/", {}),
+        (f"/admin/people/user/{someone.pk}/password/", {}),
+        ("/admin/autocomplete/", field),
+        (f"/admin/people/project/{projects[0].pk}/change/", {}),
+    ]:
+        answer = client.get(address, query)
+        assert answer.status_code == (200 if address.startswith("/admin/people/project/") else 403), address
+        assert "someone-else" not in answer.content.decode()
+    permissions = Permission.objects.filter(content_type__app_label="people", content_type__model="user")
+    manager.user_permissions.set(permissions)  # granted by hand, it still is for superusers alone
+    assert client.get("/admin/people/user/").status_code == 403
+    assert client.get(f"/admin/people/user/{someone.pk}/change/").status_code == 403
+
+
+def test_a_member_who_does_not_exist_is_the_forms_error(client, manager, projects):
+    User.objects.create_user("gone", is_active=False)
+    client.force_login(manager)
+    url = f"/admin/people/project/{projects[0].pk}/change/"
+    for name in ("nobody", "gone", str(manager.pk)):
+        answer = client.post(url, {**members(name), "name": "Alpha"})
+        assert answer.status_code == 200
+        assert "There is no active user of this name." in answer.content.decode()
+    assert Membership.objects.count() == 1
+
+
+def members(name):
+    """The inline's fields for one who is there and one who is added."""
+    mine = Membership.objects.get()
+    return {
+        "memberships-TOTAL_FORMS": "2",
+        "memberships-INITIAL_FORMS": "1",
+        "memberships-0-id": mine.pk,
+        "memberships-0-project": mine.project_id,
+        "memberships-0-role": "manager",
+        "memberships-0-cohort": "training",
+        "memberships-1-project": mine.project_id,
+        "memberships-1-user": name,
+        "memberships-1-role": "labeler",
+        "memberships-1-cohort": "training",
+    }
+
+
+def test_a_member_stays_who_it_is(client, manager, projects):
+    User.objects.create_user("lea")
+    client.force_login(manager)
+    url = f"/admin/people/project/{projects[0].pk}/change/"
+    given = {**members(""), "memberships-TOTAL_FORMS": "1", "memberships-0-user": "lea", "name": "Alpha"}
+    assert client.post(url, given).status_code == 302
+    assert Membership.objects.get().user == manager
+
+
+def test_the_members_of_a_project_are_read_at_once(client, manager, projects):
+    client.force_login(manager)
+
+    def page():
+        with CaptureQueriesContext(connection) as queries:
+            content = client.get(f"/admin/people/project/{projects[0].pk}/change/").content.decode()
+        return content, len(queries)
+
+    page()
+    _, queries_of_one = page()
+    for number in range(10):
+        user = User.objects.create_user(f"labeler-{number}")
+        Membership.objects.create(user=user, project=projects[0], role="labeler")
+    content, queries_of_eleven = page()
+    assert 'value="labeler-9"' in content
+    assert queries_of_eleven == queries_of_one
+
+
 def test_managing_staff_add_a_member(client, manager, projects):
     lea = User.objects.create_user("lea")
     client.force_login(manager)
@@ -56,11 +138,11 @@ def test_managing_staff_add_a_member(client, manager, projects):
             "memberships-INITIAL_FORMS": "1",
             "memberships-0-id": mine.pk,
             "memberships-0-project": projects[0].pk,
-            "memberships-0-user": manager.pk,
+            "memberships-0-user": manager.username,
             "memberships-0-role": "manager",
             "memberships-0-cohort": "training",
             "memberships-1-project": projects[0].pk,
-            "memberships-1-user": lea.pk,
+            "memberships-1-user": "lea",
             "memberships-1-role": "labeler",
             "memberships-1-cohort": "held_out",
         },

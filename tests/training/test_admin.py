@@ -112,7 +112,9 @@ def test_staff_of_other_projects_see_nothing_of_this_one(client, staff, make_run
     run = make_run(name="Secret")
     policy = make_checkpoint("Secret policy")
     client.force_login(staff.stranger)
-    assert "Secret" not in client.get(LIST).content.decode()
+    page = client.get(LIST).content.decode()
+    assert "Secret" not in page
+    assert run.project.name not in page  # not even among the filters
     assert client.get(reverse("admin:training_run_change", args=[run.pk])).status_code == 302  # says it knows no such
     page = client.get(ADD).content.decode()
     assert policy.name not in page
