@@ -27,10 +27,10 @@ from labeling.services.assignments import (
     assignment_claim_next,
     assignment_heartbeat,
     assignment_resume,
-    assignment_save_draft,
     assignment_skip,
 )
 from labeling.services.demonstrations import demonstration_submit
+from labeling.services.drafts import assignment_save_draft
 from labeling.services.rankings import ranking_submit
 from people.access import LABELING, has_role
 from people.api.errors import refusals_answered

@@ -1,4 +1,4 @@
-"""Claim, lease, draft, skip and close: how a task reaches one labeler and no other.
+"""Claim, lease, skip and close: how a task reaches one labeler and no other.
 
 Slots. `Task.open_slots` falls when a slot is leased and rises when a lease ends without a label; a submitted label
 keeps its slot. It changes only under a lock of the task's row. Locks are taken in the order labeler, task, assignment.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -17,7 +16,6 @@ from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from exchange.text import storable_text
-from labeling.drafts import DraftError, storable
 from labeling.models import Assignment, Provenance, Task, TaskCompletion
 from labeling.selectors.assignments import assignment_for
 from labeling.selectors.tasks import Terms, tasks_open_to, terms_of
@@ -63,7 +61,7 @@ def assignment_claim_next(*, labeler: User, project: Project, kind: str | None =
     return Assignment.objects.create(
         task=task,
         labeler=labeler,
-        lease_expires_at=_lease_end(terms),
+        lease_expires_at=lease_end(terms),
         shown_order=_draw_order(task),
         instructions_version=terms.instructions_version,
     )
@@ -75,7 +73,7 @@ def assignment_heartbeat(*, assignment_id: UUID, labeler: User) -> Assignment:
     Leaves an ended lease ended when all slots are given: its owner may still submit, as an extra label.
     Raises Refused for someone else's assignment, Conflict for one that was skipped.
     """
-    assignment = _own(assignment_id, labeler)
+    assignment = assignment_own(assignment_id, labeler)
     if assignment.state == State.SKIPPED:
         raise Conflict("You skipped this task; take it up again to go on.")
     terms = terms_of(assignment.task.project)
@@ -89,39 +87,11 @@ def assignment_resume(*, assignment_id: UUID, labeler: User) -> Assignment:
 
     Raises Conflict when others have given all its labels, Refused for someone else's assignment.
     """
-    assignment = _own(assignment_id, labeler)
+    assignment = assignment_own(assignment_id, labeler)
     taken = _take_up(assignment, labeler, terms_of(assignment.task.project))
     if taken is None:
         raise Conflict("Others have taken this task meanwhile; your draft is kept.")
     return taken
-
-
-def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any) -> Assignment:
-    """Keep unfinished work: any JSON object up to 1 MB, also when the lease has ended. Saving renews a lease.
-
-    Raises Refused when the draft cannot be kept, Conflict once the label is submitted.
-    """
-    try:
-        clean = storable(draft)
-    except DraftError as error:
-        raise Refused(str(error)) from error
-    assignment = _own(assignment_id, labeler)
-    now, lease = timezone.now(), _lease_end(terms_of(assignment.task.project))
-    saved = (
-        Assignment.objects.filter(pk=assignment.pk)
-        .exclude(state=State.SUBMITTED)
-        .update(
-            draft=clean,
-            draft_saved_at=now,
-            lease_expires_at=Case(When(state=State.LEASED, then=lease), default=F("lease_expires_at")),
-        )
-    )
-    if not saved:
-        raise Conflict("This task is submitted already; the draft was not kept.")
-    assignment.draft, assignment.draft_saved_at = clean, now
-    if assignment.state == State.LEASED:
-        assignment.lease_expires_at = lease
-    return assignment
 
 
 @transaction.atomic
@@ -227,12 +197,21 @@ def provenance_of(labeler: User) -> str:
     return Provenance.SIMULATED if labeler.is_simulated else Provenance.HUMAN
 
 
-def _own(assignment_id: UUID, labeler: User) -> Assignment:
+def assignment_own(assignment_id: UUID, labeler: User) -> Assignment:
+    """The labeler's own assignment with its task and project, unlocked.
+
+    Raises Refused when it is not theirs, or when they label in the project no more.
+    """
     assignment = assignment_for(labeler, assignment_id)
     if assignment is None:
         raise Refused("There is no such assignment.")
     _require_member(labeler, assignment.task.project)
     return assignment
+
+
+def lease_end(terms: Terms) -> datetime:
+    """When a lease that is given or renewed now runs out."""
+    return timezone.now() + timedelta(minutes=terms.lease_minutes)
 
 
 def _require_member(labeler: User, project: Project) -> None:
@@ -252,7 +231,7 @@ def _held(labeler: User, project: Project, kind: str | None) -> Assignment | Non
 
 def _renew(assignment: Assignment, terms: Terms) -> bool:
     """Renew a running lease; False when it ended meanwhile."""
-    assignment.lease_expires_at = _lease_end(terms)
+    assignment.lease_expires_at = lease_end(terms)
     running = Assignment.objects.filter(pk=assignment.pk, state=State.LEASED)
     return bool(running.update(lease_expires_at=assignment.lease_expires_at))
 
@@ -267,13 +246,9 @@ def _take_up(assignment: Assignment, labeler: User, terms: Terms) -> Assignment 
         if not Task.objects.filter(pk=locked.task_id, open_slots__gt=0).update(open_slots=F("open_slots") - 1):
             return None
         locked.state = State.LEASED
-    locked.lease_expires_at = _lease_end(terms)
+    locked.lease_expires_at = lease_end(terms)
     locked.save(update_fields=["state", "lease_expires_at"])
     return locked
-
-
-def _lease_end(terms: Terms) -> datetime:
-    return timezone.now() + timedelta(minutes=terms.lease_minutes)
 
 
 def _draw_order(task: Task) -> list[str]:

@@ -27,10 +27,10 @@ from labeling.selectors.tasks import done_today, instructions_of, queues_for, te
 from labeling.services.assignments import (
     assignment_claim_next,
     assignment_resume,
-    assignment_save_draft,
     assignment_skip,
 )
 from labeling.services.demonstrations import TEXT_MAX, demonstration_submit
+from labeling.services.drafts import assignment_save_draft
 from labeling.services.rankings import ranking_submit
 from people.access import LABELING, has_role
 from people.models import User

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from labeling.services.assignments import assignment_claim_next, assignment_save_draft
+from labeling.services.assignments import assignment_claim_next
+from labeling.services.drafts import assignment_save_draft
 from labeling.services.rankings import ranking_submit
 from tests.browser.conftest import PHONE, WIDE
 from tests.browser.label_data import everyday, pension_task

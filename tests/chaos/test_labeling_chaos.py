@@ -20,11 +20,11 @@ from labeling.services.assignments import (
     assignment_claim_next,
     assignment_heartbeat,
     assignment_resume,
-    assignment_save_draft,
     assignment_skip,
     leases_expire,
 )
 from labeling.services.demonstrations import demonstration_submit
+from labeling.services.drafts import assignment_save_draft
 from labeling.services.rankings import ranking_submit
 from people.refusals import Refused
 from tests.labeling.threads import together

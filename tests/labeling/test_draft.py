@@ -10,11 +10,11 @@ from django.utils import timezone
 from labeling.models import Assignment
 from labeling.services.assignments import (
     assignment_claim_next,
-    assignment_save_draft,
     assignment_skip,
     leases_expire,
 )
 from labeling.services.demonstrations import demonstration_submit
+from labeling.services.drafts import assignment_save_draft
 from people.refusals import Conflict, Refused
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project
 

@@ -12,10 +12,10 @@ from labeling.services.assignments import (
     assignment_claim_next,
     assignment_heartbeat,
     assignment_resume,
-    assignment_save_draft,
     assignment_skip,
     leases_expire,
 )
+from labeling.services.drafts import assignment_save_draft
 from people.models import Membership
 from people.refusals import Conflict, Refused
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project
