@@ -2,10 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +9,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from exchange.records import Demonstration, RankingGroup
 from exchange.snapshot import read_snapshot
-from tests.engine.conftest import WORDS, demonstration, ended, prepare, ranking, split_of
+from tests.engine.conftest import WORDS, demonstration, prepare, ranking, split_of
+from tests.engine.two_processes import two_processes
 from training.engine import heads, reward
 from training.engine.accuracy import pair_accuracy
 from training.engine.attention import use_tree_attention
@@ -25,7 +22,6 @@ from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import encode_completion, encode_prompt, load_reward
 from training.engine.reward import accumulate, score_families
 
-ROOT = Path(__file__).resolve().parents[2]
 LEARN = {"epochs": 8, "batch_prompts": 3, "learning_rate": 0.01, "max_length": 200}
 
 
@@ -238,14 +234,7 @@ def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_scr
     snapshot = make_snapshot()
     settings = {**LEARN, "epochs": 2, "micro_tokens": 100}
     alone = run_script("reward", snapshot, settings)
-    directory = prepare(tmp_path / "two", "reward", snapshot, models_dir, settings)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, "-m", "training.engine.reward", "--run-dir", str(directory)],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    both = ended(directory, done.returncode)
+    both = two_processes("reward", prepare(tmp_path / "two", "reward", snapshot, models_dir, settings))
     for one, other in zip(alone.of("metrics"), both.of("metrics"), strict=True):
         assert one["values"]["loss"] == pytest.approx(other["values"]["loss"], rel=1e-4)
     for name in ("bias", "valid_loss", "valid_accuracy"):

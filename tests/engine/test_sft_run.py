@@ -26,6 +26,7 @@ from exchange import envelope
 from exchange.records import Demonstration
 from exchange.snapshot import read_snapshot
 from tests.engine.conftest import WORDS, demonstration, ended, prepare, ranking, split_of
+from tests.engine.two_processes import two_processes
 from training.engine import sft
 from training.engine.base import resolve_base
 from training.engine.data import Dialogue
@@ -278,14 +279,7 @@ def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_scr
     snapshot = make_snapshot()
     settings = {**LEARN, "epochs": 2, "micro_tokens": 64}
     alone = run_script("sft", snapshot, settings)
-    directory = prepare(tmp_path / "two", "sft", snapshot, models_dir, settings)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, "-m", "training.engine.sft", "--run-dir", str(directory)],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    both = ended(directory, done.returncode)
+    both = two_processes("sft", prepare(tmp_path / "two", "sft", snapshot, models_dir, settings))
     assert [line["step"] for line in both.of("metrics")] == [1, 2, 3, 4, 5, 6]  # written once, by rank 0
     for one, other in zip(alone.of("metrics"), both.of("metrics"), strict=True):
         assert one["values"]["loss"] == pytest.approx(other["values"]["loss"], rel=1e-3)
