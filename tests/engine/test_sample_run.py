@@ -88,6 +88,18 @@ def test_every_models_prompts_are_read_once(run, tuned, monkeypatch):
     assert len(reads) == 2
 
 
+def test_each_checkpoint_is_verified_once(run, tuned, monkeypatch):
+    verified, real = [], envelope.verify
+
+    def noted(directory, **given):
+        verified.append(directory)
+        return real(directory, **given)
+
+    monkeypatch.setattr(envelope, "verify", noted)
+    batch_of(run(policies=[BASE, tuned]))
+    assert [str(directory) for directory in verified].count(tuned["path"]) == 1
+
+
 def test_two_processes_sample_the_batch_of_one(run, place, snapshot, tuned):
     """3 prompts with 3 answers of each of 2 models: 9 rows a model, 5 for one process and 4 for the other."""
     settings = {**SAMPLE, "samples_per_prompt": 3}

@@ -72,7 +72,13 @@ def load_policy(
     inputs: Mapping[str, Any], reference: Reference | None, *, dtype: torch.dtype, device: torch.device
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal language model in eval mode (no dropout) and its tokenizer; None is the base model."""
-    folder = model_folder(inputs, reference)
+    return open_policy(model_folder(inputs, reference), dtype=dtype, device=device)
+
+
+def open_policy(
+    folder: str, *, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """`load_policy` of a folder that `model_folder` gave: verifying it reads every byte, which once is enough for."""
     tokenizer = load_tokenizer(folder)
     model = _load(AutoModelForCausalLM, folder, dtype=dtype, use_safetensors=True)
     return _ready(model, tokenizer, device), tokenizer

@@ -21,7 +21,7 @@ from training.engine import data
 from training.engine.config import SampleSettings
 from training.engine.data import Question
 from training.engine.errors import RunError
-from training.engine.models import decode_completion, load_policy, load_tokenizer, model_folder
+from training.engine.models import decode_completion, load_tokenizer, model_folder, open_policy
 from training.engine.ppo_report import shown
 from training.engine.runtime import Result, Run, run_main
 from training.engine.sampling import check_room, row_seed, sample
@@ -38,13 +38,14 @@ def main(run: Run) -> Result:
     if len(set(names)) < len(names):
         raise RunError("Two of the models to sample from have the same name.")
     folder = data.open_snapshot(run.inputs)
-    asked, left_out_long, left_out_budget = choose_prompts(run, folder)
+    models = [model_folder(run.inputs, policy) for policy in policies]
+    asked, left_out_long, left_out_budget = choose_prompts(run, folder, models)
 
     batch: list[Completion] = []
     seconds = 0.0
     total = sum(map(len, asked)) * s.samples_per_prompt
-    for policy, questions in zip(policies, asked, strict=True):
-        answers, spent = answers_of(run, policy, questions, len(batch), total)
+    for policy, model, questions in zip(policies, models, asked, strict=True):
+        answers, spent = answers_of(run, policy, model, questions, len(batch), total)
         batch, seconds = batch + answers, seconds + spent
 
     run.report.progress("save", 0, 1)
@@ -64,16 +65,16 @@ def main(run: Run) -> Result:
     return Result(summary, completions=digest and f"completions/{digest}", digest=digest)
 
 
-def choose_prompts(run: Run, folder: Path) -> tuple[list[list[Question]], int, int]:
+def choose_prompts(run: Run, folder: Path, models: Sequence[str]) -> tuple[list[list[Question]], int, int]:
     """For each model the same prompts, as its own tokens: those short enough for all of them, in seeded order up to
-    the budget. And how many are left out for their length and for the budget.
+    the budget. And how many are left out for their length and for the budget. `models` are their folders.
     """
     s: SampleSettings = run.settings
     splits = _SPLITS.get(s.prompts_split, (s.prompts_split,))
     read: list[dict[str, Question]] = []
     count = 0
-    for policy in run.inputs["policies"]:
-        tokenizer = load_tokenizer(model_folder(run.inputs, policy))
+    for model in models:
+        tokenizer = load_tokenizer(model)
         found = data.questions(folder, tokenizer, splits=splits, max_prompt_length=s.max_prompt_length)
         read.append({question.id: question for question in found.items})
         count = len(found.items) + found.left_out_long
@@ -91,14 +92,14 @@ def choose_prompts(run: Run, folder: Path) -> tuple[list[list[Question]], int, i
 
 
 def answers_of(
-    run: Run, policy: Mapping[str, Any], questions: Sequence[Question], done: int, total: int
+    run: Run, policy: Mapping[str, Any], folder: str, questions: Sequence[Question], done: int, total: int
 ) -> tuple[list[Completion], float]:
     """One model's answers to all questions, on every rank, and the seconds of their sampling.
 
-    `done` of `total` answers were there before.
+    The model is in `folder`, verified. `done` of `total` answers were there before.
     """
     s: SampleSettings = run.settings
-    model, tokenizer = load_policy(run.inputs, policy, dtype=run.dtype, device=run.device)
+    model, tokenizer = open_policy(folder, dtype=run.dtype, device=run.device)
     check_room(model, s.max_prompt_length, s.response_length)
     rows = [(question, number) for question in questions for number in range(s.samples_per_prompt)]
     rows, shown_ids = rows[run.rank :: run.world], {question.id for question in questions[:_SHOWN]}
