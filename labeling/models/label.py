@@ -32,6 +32,9 @@ class Label(models.Model):
     superseded_at = models.DateTimeField(
         null=True, blank=True, help_text="When a correction took its place; the label stays as it was."
     )
+    correction_key = models.CharField(
+        max_length=64, blank=True, help_text="The idempotency key of a correction; empty for a first label."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -50,6 +53,11 @@ class Demonstration(Label):
         constraints = [
             models.UniqueConstraint(
                 fields=["assignment"], condition=Q(superseded_at=None), name="one_demonstration_per_assignment"
+            ),
+            models.UniqueConstraint(
+                fields=["assignment", "correction_key"],
+                condition=~Q(correction_key=""),
+                name="one_demonstration_per_correction",
             ),
             models.UniqueConstraint(
                 fields=["prompt", "external_id"],
@@ -82,6 +90,11 @@ class Ranking(Label):
         constraints = [
             models.UniqueConstraint(
                 fields=["assignment"], condition=Q(superseded_at=None), name="one_ranking_per_assignment"
+            ),
+            models.UniqueConstraint(
+                fields=["assignment", "correction_key"],
+                condition=~Q(correction_key=""),
+                name="one_ranking_per_correction",
             ),
             models.UniqueConstraint(
                 fields=["prompt", "external_id"], condition=~Q(external_id=""), name="one_ranking_per_external_id"
@@ -130,6 +143,7 @@ class Feedback(models.Model):
     class Meta:
         ordering = ["-created_at"]
         verbose_name_plural = "feedback"
+        indexes = [models.Index(fields=["assignment"], condition=Q(seen_at=None), name="feedback_unread")]
 
     def __str__(self) -> str:
         return f"Feedback by {self.reviewer}"

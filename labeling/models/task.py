@@ -161,6 +161,11 @@ class Assignment(models.Model):
         indexes = [
             models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="assignment_leases"),
             models.Index(fields=["labeler", "state"]),
+            # A person's history and a project's newest labels, page by page.
+            models.Index(
+                fields=["labeler", "-submitted_at", "-id"], condition=Q(state="submitted"), name="assignment_history"
+            ),
+            models.Index(fields=["-submitted_at", "-id"], condition=Q(state="submitted"), name="assignment_newest"),
         ]
 
     def __str__(self) -> str:
