@@ -55,6 +55,12 @@ class PromptMask(models.Model):
     prompt = models.ForeignKey("labeling.Prompt", on_delete=models.CASCADE, related_name="masks")
     found = models.JSONField(default=dict, help_text='How many of each kind: {"EMAIL": 2}.')
     original = models.JSONField(null=True, blank=True)
+    original_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="Keyed digest of the original, by which the same prompt is known when it is imported again.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["step", "prompt"], name="one_mask_per_step")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import Q
 
 from people.models import Project
 
@@ -38,7 +39,9 @@ class Prompt(models.Model):
     """Messages that end with a user's turn and wait for an answer."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    # The foreign keys without an index of their own are covered by a constraint or by a partial index below: each
+    # index that a million prompts do not need is time that their import does not take.
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts", db_index=False)
     external_id = models.CharField(
         max_length=200, help_text="The id in the source. Importing the same prompt again changes nothing."
     )
@@ -58,6 +61,7 @@ class Prompt(models.Model):
         blank=True,
         on_delete=models.CASCADE,
         related_name="turns",
+        db_index=False,
         help_text="The prompt that this one continues, in a dialogue.",
     )
     dropped_by = models.ForeignKey(
@@ -66,18 +70,48 @@ class Prompt(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="dropped",
+        db_index=False,
         help_text="The curation step that took it out; empty while it is in use.",
     )
     drop_reason = models.CharField(max_length=300, blank=True)
+    duplicate_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="duplicates",
+        db_index=False,
+        help_text="The prompt that was kept in its place, where it was dropped as a duplicate.",
+    )
     imported_by = models.ForeignKey(
-        "labeling.Import", null=True, blank=True, on_delete=models.SET_NULL, related_name="prompts"
+        "labeling.Import",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="prompts",
+        db_index=False,
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["created_at", "id"]
         constraints = [models.UniqueConstraint(fields=["project", "external_id"], name="one_prompt_per_external_id")]
-        indexes = [models.Index(fields=["project", "split"]), models.Index(fields=["project", "author"])]
+        indexes = [
+            models.Index(fields=["project", "split"]),
+            models.Index(fields=["project", "author"]),
+            models.Index(
+                fields=["project", "organisation"], condition=~Q(organisation=""), name="prompt_organisation"
+            ),
+            models.Index(fields=["project", "created_at", "id"], name="prompt_of_project_by_age"),
+            models.Index(fields=["created_at", "id"], name="prompt_by_age"),
+            models.Index(
+                fields=["dropped_by", "created_at", "id"], condition=Q(dropped_by__isnull=False), name="prompt_dropped"
+            ),
+            models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="prompt_parent"),
+            models.Index(
+                fields=["duplicate_of"], condition=Q(duplicate_of__isnull=False), name="prompt_duplicate_of"
+            ),
+        ]
 
     def __str__(self) -> str:
         text = str(self.messages[-1]["content"]) if self.messages else ""

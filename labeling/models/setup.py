@@ -92,6 +92,11 @@ class ProjectSetup(models.Model):
     valid_percent = models.PositiveSmallIntegerField(default=15, help_text="Share of authors in the validation split.")
     test_percent = models.PositiveSmallIntegerField(default=0, help_text="Share of authors in the test split.")
 
+    keep_originals = models.BooleanField(
+        default=True,
+        help_text="Keep the text of prompts in which personal data is masked, so that masking can be undone.",
+    )
+
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(overlap__gte=1), name="setup_overlap_positive"),
