@@ -2,8 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from labeling.api import assignments, imports, prompts, setup, snapshots
-from labeling.views import data, label
+from labeling.api import assignments, forms, imports, prompts, setup, snapshots
+from labeling.views import data, label, workplace
 
 data_pages: list[URLPattern | URLResolver] = [
     path("data/", data.data_home, name="data-home"),
@@ -15,6 +15,8 @@ data_pages: list[URLPattern | URLResolver] = [
 data_api: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/setup/", setup.SetupView.as_view(), name="api-setup"),
     path("projects/<slug:slug>/instructions/", setup.InstructionsView.as_view(), name="api-instructions"),
+    path("projects/<slug:slug>/forms/", forms.FormsView.as_view(), name="api-forms"),
+    path("projects/<slug:slug>/forms/<int:version>/", forms.FormView.as_view(), name="api-form"),
     path("projects/<slug:slug>/overview/", prompts.OverviewView.as_view(), name="api-overview"),
     path("projects/<slug:slug>/prompts/", prompts.PromptsView.as_view(), name="api-prompts"),
     path("prompts/<uuid:pk>/", prompts.PromptView.as_view(), name="api-prompt"),
@@ -31,9 +33,9 @@ data_api: list[URLPattern | URLResolver] = [
 
 label_pages: list[URLPattern | URLResolver] = [
     path("label/", label.label_home, name="label-home"),
-    path("label/a/<uuid:pk>/", label.label_assignment, name="label-assignment"),
-    path("label/a/<uuid:pk>/skip/", label.label_skip, name="label-skip"),
-    path("label/a/<uuid:pk>/resume/", label.label_resume, name="label-resume"),
+    path("label/a/<uuid:pk>/", workplace.label_assignment, name="label-assignment"),
+    path("label/a/<uuid:pk>/skip/", workplace.label_skip, name="label-skip"),
+    path("label/a/<uuid:pk>/resume/", workplace.label_resume, name="label-resume"),
     path("label/<slug:slug>/next/", label.label_next, name="label-next"),
     path("label/<slug:slug>/instructions/", label.label_instructions, name="label-instructions"),
 ]

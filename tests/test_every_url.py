@@ -63,6 +63,8 @@ TABLE = {
     "data-freeze": "POST 302 404 403 403 302 403 302",
     "api-setup": "GET 401 404 200 200 200 200 200",
     "api-instructions": "GET 401 404 200 200 200 200 200",
+    "api-forms": "GET 401 404 200 200 200 200 200",
+    "api-form": "GET 401 404 200 200 200 200 200",
     "api-overview": "GET 401 404 403 200 200 200 200",
     "api-prompts": "GET 401 404 403 200 200 200 200",
     "api-prompt": "GET 401 404 403 200 200 200 200",
@@ -152,8 +154,8 @@ def labeled(project, labeler):
     for task in tasks:
         for position, completion in enumerate(completions):
             TaskCompletion.objects.create(task=task, completion=completion, position=position)
-    Task.objects.filter(pk=tasks[0].pk).update(open_slots=0)
-    Task.objects.filter(pk=tasks[1].pk).update(overlap=5, open_slots=5)
+    Task.objects.filter(pk=tasks[0].pk).update(withdrawn_at=timezone.now())
+    Task.objects.filter(pk=tasks[1].pk).update(wanted=5)
     assignment = Assignment.objects.create(
         task=tasks[0], labeler=labeler, lease_expires_at=timezone.now() + timedelta(hours=1), shown_order=ids
     )
@@ -214,6 +216,7 @@ def address(name, world):
         "model-detail": {"digest": world.checkpoint.digest},
         "snapshot-detail": {"digest": world.published.digest},
         "settings": {"kind": "sft"},
+        "form": {"slug": world.project.slug, "version": 0},
         "project": {"slug": world.project.slug},
     }
     pattern = next(p for p in everything() if p.name == name)

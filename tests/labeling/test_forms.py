@@ -3,6 +3,7 @@
 import pytest
 
 from labeling.filled import filled
+from labeling.form_changes import form_changes
 from labeling.forms import (
     DEFAULT_FIELDS,
     INSTRUCTGPT_FIELDS,
@@ -173,3 +174,28 @@ def test_a_draft_that_is_no_object_shows_an_empty_form():
 
 def test_a_rating_of_true_does_not_show_as_one():
     assert not any(option.chosen for option in filled(FORM, {"overall": True}, "")[0].options)
+
+
+def test_what_changed_between_two_forms_is_said():
+    after = read_fields(
+        [
+            {"name": "overall", "label": "Overall", "type": "scale", "help": "7 is best."},
+            {**TONE, "options": ["warm", "cold", "none"]},
+            {"name": "why", "label": "Why", "type": "flag", "required": True},
+            {"name": "length", "label": "Length", "type": "scale", "min": 1, "max": 5},
+            {"name": "new", "label": "New", "type": "text"},
+        ]
+    )
+    assert form_changes(FORM, after) == [
+        "“New” is new.",
+        "“False claim” is asked no more.",
+        "“Quality” is now called “Overall”.",
+        "“Overall” may be left out now.",
+        "The help of “Overall” changed.",
+        "“Tone” has other options: warm, cold, none.",
+        "“Why” is now of the type “yes or no”.",
+        "“Why” must be answered now.",
+        "“Length” now goes from 1 to 5.",
+    ]
+    assert form_changes(FORM, FORM) == []
+    assert form_changes(FORM, FORM[::-1]) == ["The order of the fields changed."]
