@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from labeling.models import Ranking, Rating, Task
+from labeling.models import Assignment, Ranking, Rating, Task
 from labeling.rankings import RankingError, check_groups, check_ratings
 from labeling.services.assignments import assignment_close, assignment_is_repeat, assignment_lock, provenance_of
 from people.models import User
@@ -34,7 +34,25 @@ def ranking_submit(
     """
     assignment = assignment_lock(assignment_id=assignment_id, labeler=labeler)
     if assignment_is_repeat(assignment=assignment, kind=Task.Kind.RANKING, key=key):
-        return Ranking.objects.get(assignment=assignment, superseded_at=None), False
+        return Ranking.objects.get(assignment=assignment, correction_key=""), False
+    ranking = ranking_add(assignment=assignment, labeler=labeler, groups=groups, ratings=ratings, note=note)
+    assignment_close(assignment=assignment, key=key)
+    return ranking, True
+
+
+def ranking_add(
+    *,
+    assignment: Assignment,
+    labeler: User,
+    groups: Sequence[Sequence[str]],
+    ratings: Mapping[str, int],
+    note: str = "",
+    correction_key: str = "",
+) -> Ranking:
+    """The label itself, for the labeler's locked assignment, which stays as it is; corrections are added by it too.
+
+    Raises Refused when it breaks its rule.
+    """
     try:
         check_groups(groups, assignment.shown_order)
         check_ratings(ratings, assignment.shown_order)
@@ -50,10 +68,10 @@ def ranking_submit(
         provenance=provenance_of(labeler),
         instructions_version=assignment.instructions_version,
         assignment=assignment,
+        correction_key=correction_key,
     )
     Rating.objects.bulk_create(
         Rating(ranking=ranking, completion_id=UUID(completion_id), overall=overall)
         for completion_id, overall in ratings.items()
     )
-    assignment_close(assignment=assignment, key=key)
-    return ranking, True
+    return ranking
