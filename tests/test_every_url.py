@@ -258,7 +258,7 @@ def test_every_person_gets_what_the_table_says(client, world, name):
 def test_what_does_not_exist_is_not_found(client, world, name):
     pattern = next(p for p in everything() if p.name == name)
     unknown = {
-        "slug": "none", "pk": 10**6, "run_id": 10**6, "digest": "0" * 64, "name": "none", "kind": "none",
+        "slug": "none", "pk": 10**6, "run_id": 10**6, "digest": "0" * 64, "name": "none", "kind": "none", "version": 10**6,
     }  # fmt: skip
     kwargs = {key: unknown[key] for key in pattern.pattern.converters}
     if not kwargs:
