@@ -8,7 +8,15 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
+from labeling.models.task import Task
 from people.models import Project
+
+MAX_EDIT_HOURS = 24 * 365
+
+
+def every_kind() -> list[str]:
+    """All kinds of task: what a project hands out unless it says less."""
+    return list(Task.Kind.values)
 
 
 class SplitBy(models.TextChoices):
@@ -32,6 +40,10 @@ class ProjectSetup(models.Model):
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="setup")
     # What is asked.
+    kinds = models.JSONField(
+        default=every_kind,
+        help_text="Kinds of task that are handed out. Those of other kinds wait.",
+    )
     answers_per_task = models.PositiveSmallIntegerField(
         default=4,
         validators=[MinValueValidator(2), MaxValueValidator(9)],
@@ -83,15 +95,22 @@ class ProjectSetup(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text="Tasks that one person may hold at a time.",
     )
-    daily_cap = models.PositiveIntegerField(null=True, blank=True, help_text="Labels a day by one person; empty: any.")
+    daily_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Labels a day by one person; empty: any.",
+    )
     edit_window_hours = models.PositiveSmallIntegerField(
-        default=24, help_text="How long a labeler may correct an own label; the first one is kept. 0: never."
+        default=24,
+        validators=[MaxValueValidator(MAX_EDIT_HOURS)],
+        help_text="How long a labeler may correct an own label; the first one is kept. 0: never.",
     )
     # Where prompts go.
     split_by = models.CharField(max_length=12, choices=SplitBy.choices, default=SplitBy.AUTHOR)
     valid_percent = models.PositiveSmallIntegerField(default=15, help_text="Share of authors in the validation split.")
     test_percent = models.PositiveSmallIntegerField(default=0, help_text="Share of authors in the test split.")
-
+    # What is kept.
     keep_originals = models.BooleanField(
         default=True,
         help_text="Keep the text of prompts in which personal data is masked, so that masking can be undone.",
@@ -109,10 +128,23 @@ class ProjectSetup(models.Model):
         return f"Setup of {self.project}"
 
     def clean(self) -> None:
-        """Splits must leave something for training. Raises ValidationError."""
+        """What settings cannot mean together. Raises ValidationError with one sentence."""
+        kinds = self.kinds if isinstance(self.kinds, list) else []
+        if not kinds or not set(map(str, kinds)) <= set(Task.Kind.values):
+            raise ValidationError(f"The kinds of task are one or more of {', '.join(Task.Kind.values)}.")
+        self.kinds = [kind for kind in Task.Kind.values if kind in kinds]
         if self.valid_percent + self.test_percent > 90:
             raise ValidationError(
                 "Validation and test together may take at most 90 percent: the rest is for training."
+            )
+        if self.max_labels and self.overlap < 2:
+            raise ValidationError(
+                "People can disagree only where a task gets two labels: raise the overlap to 2, or set the limit to 0."
+            )
+        if self.max_labels and self.max_labels <= self.overlap:
+            raise ValidationError(
+                f"With {self.overlap} labels for each shared task, the limit where people disagree must be "
+                f"{self.overlap + 1} or more, or 0 for none."
             )
 
 
