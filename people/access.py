@@ -12,6 +12,7 @@ from people.models import Membership, Project, Role, User
 
 LABELING = (Role.LABELER, Role.REVIEWER, Role.MANAGER)
 MANAGING = (Role.MANAGER,)
+REVIEWING = (Role.REVIEWER, Role.MANAGER)
 TRAINING = (Role.ENGINEER, Role.MANAGER)
 FOLLOWING = (Role.ENGINEER, Role.MANAGER, Role.REVIEWER)
 NAMING = (Role.REVIEWER, Role.MANAGER)  # see who gave a label; others who follow see a pseudonym

@@ -1,0 +1,168 @@
+"""A labeler's own labels: found again page by page, and shown with all that belongs to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from labeling.models import Assignment, Completion, Demonstration, Feedback, ProjectSetup, Ranking, Task
+from labeling.rankings import letter, ranks_from_groups
+from people.models import Project, User
+
+PAGE = 20
+_STATE = Assignment.State
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which labels are looked for; what is None or empty is not asked. Days are whole ones, both included."""
+
+    text: str = ""
+    kind: str = ""
+    project: str = ""
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some labels, newest first, and the cursor of the next page; empty on the last one."""
+
+    entries: list[Assignment]
+    older: str
+
+
+@dataclass(frozen=True)
+class AnswerGiven:
+    """One answer of a ranking as it was judged: letter as the labeler saw it, rank from 1, ratings by field."""
+
+    letter: str
+    completion: Completion
+    rank: int
+    overall: int | None
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LabelGiven:
+    """A submitted label for reading, with those that it superseded, newest first."""
+
+    label: Demonstration | Ranking
+    answers: list[AnswerGiven] = field(default_factory=list)
+    earlier: list[Demonstration | Ranking] = field(default_factory=list)
+
+
+def labels_of(labeler: User, wanted: Wanted, cursor: str = "") -> Page:
+    """One page of the labeler's labels. Walks an index by time, so that a page costs the same after 100,000 labels.
+
+    A text is looked for in prompts, own answers and notes, as it stands, without regard to case. It is compared with
+    one's own labels only, newest first, and the walk ends when the page is full.
+    """
+    mine = Assignment.objects.filter(labeler=labeler, state=_STATE.SUBMITTED)
+    return page_of(filtered(mine, wanted), cursor)
+
+
+def filtered(labels: QuerySet[Assignment], wanted: Wanted) -> QuerySet[Assignment]:
+    """The submitted assignments among `labels` that are wanted."""
+    if wanted.kind:
+        labels = labels.filter(task__kind=wanted.kind)
+    if wanted.project:
+        labels = labels.filter(task__project__slug=wanted.project)
+    if wanted.since:
+        labels = labels.filter(submitted_at__gte=_midnight(wanted.since))
+    if wanted.until:
+        labels = labels.filter(submitted_at__lt=_midnight(wanted.until) + timedelta(days=1))
+    if wanted.text:
+        labels = _saying(labels, wanted.text)
+    return labels
+
+
+def page_of(labels: QuerySet[Assignment], cursor: str = "", size: int = PAGE) -> Page:
+    """Newest first, from the cursor on. A cursor that is none counts as the first page."""
+    place = _place(cursor)
+    if place is not None:
+        at, pk = place
+        labels = labels.filter(submitted_at__lte=at).filter(Q(submitted_at__lt=at) | Q(pk__lt=pk))
+    rows = list(
+        labels.select_related("task__prompt", "task__project", "labeler").order_by("-submitted_at", "-id")[: size + 1]
+    )
+    entries = rows[:size]
+    last = entries[-1] if len(rows) > size else None
+    return Page(entries, f"{last.submitted_at.isoformat()}~{last.pk}" if last and last.submitted_at else "")
+
+
+def label_given(assignment: Assignment) -> LabelGiven:
+    """What was submitted, for reading: the text, or the answers by rank with their ratings."""
+    kind: type[Demonstration] | type[Ranking]
+    kind = Demonstration if assignment.task.kind == Task.Kind.DEMONSTRATION else Ranking
+    labels = list(kind._default_manager.filter(assignment=assignment).order_by("-created_at", "-pk"))
+    label = next(one for one in labels if one.superseded_at is None)
+    earlier = [one for one in labels if one.superseded_at is not None]
+    answers = _answers(assignment, label) if isinstance(label, Ranking) else []
+    return LabelGiven(label, answers, earlier)
+
+
+def feedback_on(assignment: Assignment) -> list[Feedback]:
+    """What reviewers said about the label, newest first."""
+    return list(Feedback.objects.filter(assignment=assignment).select_related("reviewer"))
+
+
+def feedback_unread(labeler: User) -> list[Feedback]:
+    """Feedback that the labeler has not seen yet, newest first, at most 50."""
+    new = Feedback.objects.filter(assignment__labeler=labeler, seen_at=None)
+    return list(new.select_related("assignment__task__prompt", "assignment__task__project", "reviewer")[:50])
+
+
+def correction_ends_at(assignment: Assignment) -> datetime | None:
+    """Until when the label may be corrected; None where the project allows no corrections or there is no label."""
+    project: Project = assignment.task.project
+    setup = ProjectSetup.objects.filter(project=project).first() or ProjectSetup()
+    if not setup.edit_window_hours or assignment.submitted_at is None:
+        return None
+    return assignment.submitted_at + timedelta(hours=setup.edit_window_hours)
+
+
+def _answers(assignment: Assignment, ranking: Ranking) -> list[AnswerGiven]:
+    completions = {str(c.pk): c for c in Completion.objects.filter(pk__in=assignment.shown_order)}
+    ranks = ranks_from_groups(ranking.groups)
+    ratings = {str(rating.completion_id): rating for rating in ranking.ratings.all()}
+    found = []
+    for index, completion_id in enumerate(assignment.shown_order):
+        if completion_id not in completions or completion_id not in ranks:
+            continue
+        rating = ratings.get(completion_id)
+        overall, values = (rating.overall, rating.values) if rating else (None, {})
+        answer = AnswerGiven(letter(index), completions[completion_id], ranks[completion_id] + 1, overall, values)
+        found.append(answer)
+    return sorted(found, key=lambda answer: answer.rank)
+
+
+def _saying(labels: QuerySet[Assignment], text: str) -> QuerySet[Assignment]:
+    """Those whose prompt, whose written answer or whose note has the text."""
+    contents = Func(F("task__prompt__messages"), template="jsonb_path_query_array(%(expressions)s, '$[*].content')")
+    escaped = json.dumps(text, ensure_ascii=False)[1:-1]  # as it stands inside of JSON
+    written = Demonstration.objects.filter(assignment=OuterRef("pk"), superseded_at=None, text__icontains=text)
+    noted = Ranking.objects.filter(assignment=OuterRef("pk"), superseded_at=None, note__icontains=text)
+    return labels.alias(prompt_says=Cast(contents, TextField())).filter(
+        Q(prompt_says__icontains=escaped) | Exists(written) | Exists(noted)
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _place(cursor: str) -> tuple[datetime, UUID] | None:
+    at, _, pk = cursor.partition("~")
+    try:
+        when, key = datetime.fromisoformat(at), UUID(pk)
+    except ValueError:
+        return None
+    return (when, key) if when.tzinfo else None
