@@ -13,11 +13,11 @@ from labeling.models import Assignment, Task
 class TaskAdmin(OwnedAdmin):
     """Tasks. A manager may change what comes first."""
 
-    list_display = ["__str__", "project", "prompt", "priority", "open_slots", "overlap", "batch", "created_at"]
+    list_display = ["__str__", "project", "prompt", "priority", "lane", "taken", "wanted", "batch", "created_at"]
     list_filter = ["project", "kind"]
     list_select_related = ["project", "prompt", "batch"]
-    fields = ["project", "kind", "prompt", "priority", "overlap", "open_slots", "batch", "created_at"]
-    readonly_fields = ["project", "kind", "prompt", "overlap", "open_slots", "batch", "created_at"]
+    readonly_fields = ["project", "kind", "prompt", "lane", "taken", "is_shared", "wanted", "batch", "created_at"]
+    fields = ["project", "kind", "prompt", "priority", *readonly_fields[3:]]
 
     def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
         """Managers of the project; only the priority can be changed."""

@@ -1,7 +1,7 @@
 """Tasks and assignments: who answers what, now.
 
-A task wants `overlap` labels. `open_slots` counts the labels and leases still to be given; it is changed only under a
-lock of the task's row, so the database itself keeps two people off the same slot.
+A task wants as many labels as it says itself, else as many as its project says. `taken` counts the slots given away;
+it is changed only under a lock of the task's row, so the database itself keeps two people off the same slot.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from people.models import Project
 
@@ -50,8 +50,6 @@ class Task(models.Model):
         null=True, blank=True, help_text="Labels wanted of this task alone; empty: what the project says."
     )
     withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Handed out no more since then.")
-    overlap = models.PositiveSmallIntegerField(default=1)
-    open_slots = models.SmallIntegerField(default=1, editable=False)
     batch = models.ForeignKey(
         "labeling.CompletionBatch", null=True, blank=True, on_delete=models.CASCADE, related_name="tasks"
     )
@@ -63,16 +61,28 @@ class Task(models.Model):
     class Meta:
         ordering = ["-priority", "random_key"]
         constraints = [
-            models.CheckConstraint(condition=Q(open_slots__gte=0), name="task_slots_not_negative"),
+            models.CheckConstraint(condition=Q(wanted__gte=1), name="task_wants_a_label"),
             models.UniqueConstraint(
                 fields=["prompt"], condition=Q(kind="demonstration"), name="one_demonstration_task_per_prompt"
             ),
         ]
+        # The claim walks one of these. What changes with a project's settings is in none of them.
         indexes = [
-            # The claim: first open task of a project by priority and stored random key.
             models.Index(
-                fields=["project", "-priority", "random_key", "id"], condition=Q(open_slots__gt=0), name="task_open"
-            )
+                fields=["project", "kind", "lane", "priority", "random_key"],
+                condition=Q(wanted__isnull=False, taken__lt=F("wanted"), withdrawn_at=None),
+                name="task_own",
+            ),
+            models.Index(
+                fields=["project", "kind", "lane", "taken", "priority", "random_key"],
+                condition=Q(is_shared=True, wanted=None, taken__gte=1, withdrawn_at=None),
+                name="task_begun",
+            ),
+            models.Index(
+                fields=["project", "kind", "lane", "priority", "random_key"],
+                condition=Q(wanted=None, taken=0, withdrawn_at=None),
+                name="task_fresh",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 
 from labeling.models import Demonstration, Prompt, Ranking, Split, Task
+from labeling.selectors.tasks import tasks_open
 from people.models import Project
 
 
@@ -24,10 +25,10 @@ class Overview:
 def project_overview(project: Project) -> Overview:
     """Prompts by split, labels by provenance, open tasks by kind; every split and kind is named, also with 0."""
     tasks = (
-        Task.objects.filter(project=project, open_slots__gt=0)
+        tasks_open(project)
         .order_by("kind")
         .values_list("kind")
-        .annotate(count=Count("pk"), slots=Sum("open_slots"))
+        .annotate(count=Count("pk"), slots=Sum(F("labels") - F("taken")))
     )
     by_kind = {kind: (count, slots) for kind, count, slots in tasks}
     return Overview(

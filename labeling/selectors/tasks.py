@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from labeling.models import Assignment, Instructions, ProjectSetup, Task
@@ -39,10 +40,27 @@ class Queue:
         return self.open_demonstrations + self.open_rankings
 
 
+def labels_wanted(task: str = "") -> Coalesce:
+    """How many labels a task wants: what it says itself, else what its project says of shared tasks, else one.
+
+    `task` is the path to the task, as in `"task__"`, where the query is not about tasks. To be used as an annotation:
+    in a filter, the join would leave out the projects that nobody has set up.
+    """
+    of_project = Case(When(**{f"{task}is_shared": True}, then=F(f"{task}project__setup__overlap")))
+    return Coalesce(f"{task}wanted", of_project, Value(1), output_field=IntegerField())
+
+
+def tasks_open(project: Project) -> QuerySet[Task]:
+    """The project's tasks that want more labels than were given away, in no order."""
+    tasks = Task.objects.filter(project=project, withdrawn_at=None).order_by()
+    return tasks.annotate(labels=labels_wanted()).filter(taken__lt=F("labels"))
+
+
 def tasks_open_to(labeler: User) -> QuerySet[Task]:
     """Tasks with an open slot that the labeler has not had, in no order."""
     had = Assignment.objects.filter(task=OuterRef("pk"), labeler=labeler)
-    return Task.objects.filter(~Exists(had), open_slots__gt=0)
+    tasks = Task.objects.filter(~Exists(had), withdrawn_at=None)
+    return tasks.annotate(labels=labels_wanted()).filter(taken__lt=F("labels"))
 
 
 def terms_of(project: Project) -> Terms:

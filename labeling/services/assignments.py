@@ -1,7 +1,7 @@
 """Claim, lease, skip and close: how a task reaches one labeler and no other.
 
-Slots. `Task.open_slots` falls when a slot is leased and rises when a lease ends without a label; a submitted label
-keeps its slot. It changes only under a lock of the task's row. Locks are taken in the order labeler, task, assignment.
+Slots. `Task.taken` rises when a slot is leased and falls when a lease ends without a label; a submitted label keeps
+its slot. It changes only under a lock of the task's row. Locks are taken in the order labeler, task, assignment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.utils import timezone
 from exchange.text import storable_text
 from labeling.models import Assignment, Provenance, Task, TaskCompletion
 from labeling.selectors.assignments import assignment_for
-from labeling.selectors.tasks import Terms, tasks_open_to, terms_of
+from labeling.selectors.tasks import Terms, labels_wanted, tasks_open_to, terms_of
 from people.access import LABELING, has_role
 from people.models import Project, User
 from people.refusals import Conflict, Refused
@@ -57,7 +57,7 @@ def assignment_claim_next(*, labeler: User, project: Project, kind: str | None =
         task = open_tasks.select_for_update(no_key=True, of=("self",)).first()
     if task is None:
         return None
-    Task.objects.filter(pk=task.pk).update(open_slots=F("open_slots") - 1)
+    Task.objects.filter(pk=task.pk).update(taken=F("taken") + 1)
     return Assignment.objects.create(
         task=task,
         labeler=labeler,
@@ -111,7 +111,7 @@ def assignment_skip(*, assignment_id: UUID, labeler: User, reason: str) -> Assig
     if assignment.state == State.SKIPPED:
         return assignment
     if assignment.state == State.LEASED:
-        Task.objects.filter(pk=assignment.task_id).update(open_slots=F("open_slots") + 1)
+        Task.objects.filter(pk=assignment.task_id).update(taken=F("taken") - 1)
     assignment.state = State.SKIPPED
     assignment.skip_reason = reason
     assignment.save(update_fields=["state", "skip_reason"])
@@ -135,7 +135,7 @@ def leases_expire() -> int:
     slots = Counter(a.task_id for a in ended)
     for count in set(slots.values()):
         freed = [task_id for task_id, n in slots.items() if n == count]
-        Task.objects.filter(pk__in=freed).update(open_slots=F("open_slots") + count)
+        Task.objects.filter(pk__in=freed).update(taken=F("taken") - count)
     return len(ended)
 
 
@@ -164,12 +164,7 @@ def assignment_is_repeat(*, assignment: Assignment, kind: str, key: str) -> bool
     Raises Refused for a missing key or a task of another kind, Conflict when the task was skipped or submitted
     under another key.
     """
-    if not key:
-        raise Refused("A submit needs an idempotency key, so that repeating it is harmless.")
-    if len(key) > KEY_MAX:
-        raise Refused(f"The idempotency key is {len(key)} characters long; keep it to {KEY_MAX}.")
-    if not key.isprintable():
-        raise Refused("The idempotency key has a character that cannot be printed.")
+    key_check(key)
     if assignment.task.kind != kind:
         raise Refused(f"This task asks for a {assignment.task.kind}, not for a {kind}.")
     if assignment.state == State.SUBMITTED:
@@ -181,15 +176,27 @@ def assignment_is_repeat(*, assignment: Assignment, kind: str, key: str) -> bool
     return False
 
 
+def key_check(key: str) -> None:
+    """Raise Refused for what is no idempotency key: nothing, more than 64 characters, or unprintable ones."""
+    if not key:
+        raise Refused("A submit needs an idempotency key, so that repeating it is harmless.")
+    if len(key) > KEY_MAX:
+        raise Refused(f"The idempotency key is {len(key)} characters long; keep it to {KEY_MAX}.")
+    if not key.isprintable():
+        raise Refused("The idempotency key has a character that cannot be printed.")
+
+
 def assignment_close(*, assignment: Assignment, key: str) -> None:
     """Mark the locked assignment as submitted. A lease that had ended takes an open slot, else the label is extra."""
     if assignment.state == State.EXPIRED:
-        took = Task.objects.filter(pk=assignment.task_id, open_slots__gt=0).update(open_slots=F("open_slots") - 1)
+        took = Task.objects.filter(pk=assignment.task_id, taken__lt=labels_wanted()).update(taken=F("taken") + 1)
         assignment.is_extra = not took
     assignment.state = State.SUBMITTED
     assignment.idempotency_key = key
     assignment.submitted_at = timezone.now()
-    assignment.save(update_fields=["state", "idempotency_key", "submitted_at", "is_extra"])
+    assignment.save(
+        update_fields=["state", "idempotency_key", "submitted_at", "is_extra", "focus_seconds", "signals"]
+    )
 
 
 def provenance_of(labeler: User) -> str:
@@ -222,7 +229,7 @@ def _require_member(labeler: User, project: Project) -> None:
 def _held(labeler: User, project: Project, kind: str | None) -> Assignment | None:
     """What the labeler has in work, else the oldest that they left and that still has an open slot."""
     mine = Assignment.objects.filter(labeler=labeler, task__project=project)
-    mine = mine.filter(Q(state=State.LEASED) | Q(state=State.EXPIRED, task__open_slots__gt=0))
+    mine = mine.filter(Q(state=State.LEASED) | Q(state=State.EXPIRED, task__taken__lt=labels_wanted("task__")))
     if kind:
         mine = mine.filter(task__kind=kind)
     in_work_first = Case(When(state=State.LEASED, then=0), default=1)
@@ -243,7 +250,7 @@ def _take_up(assignment: Assignment, labeler: User, terms: Terms) -> Assignment 
     if locked.state == State.SUBMITTED:
         return locked
     if locked.state != State.LEASED:
-        if not Task.objects.filter(pk=locked.task_id, open_slots__gt=0).update(open_slots=F("open_slots") - 1):
+        if not Task.objects.filter(pk=locked.task_id, taken__lt=labels_wanted()).update(taken=F("taken") + 1):
             return None
         locked.state = State.LEASED
     locked.lease_expires_at = lease_end(terms)

@@ -15,8 +15,9 @@ from exchange.completions import FORMAT, KIND, VERSION, read_batch
 from exchange.envelope import EnvelopeError, read_manifest
 from exchange.store import Store
 from exchange.text import storable_text
-from labeling.models import Completion, CompletionBatch, ProjectSetup, Prompt, Task, TaskCompletion
+from labeling.models import Completion, CompletionBatch, ProjectSetup, Prompt, Task
 from labeling.services.projects import project_setup_ensure
+from labeling.services.tasks import task_open
 from people.models import Project
 
 logger = logging.getLogger(__name__)
@@ -96,9 +97,8 @@ def _write(digest: str, manifest: dict[str, Any], directory: Path) -> None:
 def _open_tasks(batch: CompletionBatch, project: Project, by_prompt: dict[UUID, list[Completion]]) -> None:
     """One ranking task for each prompt with at least two different texts; equal texts are asked about once."""
     setup: ProjectSetup = project_setup_ensure(project=project)
-    tasks: list[Task] = []
-    members: list[TaskCompletion] = []
-    for prompt_id, completions in by_prompt.items():
+    asked: list[list[Completion]] = []
+    for completions in by_prompt.values():
         first: dict[str, Completion] = {}
         for completion in completions:
             first.setdefault(completion.text.strip(), completion)
@@ -107,23 +107,17 @@ def _open_tasks(batch: CompletionBatch, project: Project, by_prompt: dict[UUID, 
         if len(distinct) < 2:
             batch.prompts_without_task += 1
             continue
-        task = Task(
-            project=project,
-            prompt_id=prompt_id,
+        asked.append(distinct)
+    batch.tasks_opened = len(
+        task_open(
+            setup=setup,
             kind=Task.Kind.RANKING,
+            prompts=[completions[0].prompt for completions in asked],
+            completions=asked,
             priority=PRIORITY,
-            overlap=setup.overlap,
-            open_slots=setup.overlap,
             batch=batch,
         )
-        tasks.append(task)
-        members += (
-            TaskCompletion(task=task, completion=completion, position=position)
-            for position, completion in enumerate(distinct)
-        )
-    Task.objects.bulk_create(tasks, batch_size=_ROWS_AT_ONCE)
-    TaskCompletion.objects.bulk_create(members, batch_size=_ROWS_AT_ONCE)
-    batch.tasks_opened = len(tasks)
+    )
 
 
 def _prompts(project: Project, answers: list[records.Completion]) -> dict[str, Prompt]:

@@ -219,6 +219,6 @@ def test_the_priority_of_a_task_is_all_that_can_be_changed():
     client = client_of(manager_of(project))
     task = models.Task.objects.get()
     url = reverse("admin:labeling_task_change", args=[task.pk])
-    assert client.post(url, {"priority": 5, "open_slots": 99, "overlap": 99}).status_code == 302
+    assert client.post(url, {"priority": 5, "taken": 99, "wanted": 99}).status_code == 302
     task.refresh_from_db()
-    assert (task.priority, task.open_slots, task.overlap) == (5, 1, 1)
+    assert (task.priority, task.taken, task.wanted) == (5, 0, None)

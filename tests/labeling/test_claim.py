@@ -24,14 +24,10 @@ from tests.labeling.work import (
     make_project,
     make_prompt,
     make_ranking_task,
+    open_slots,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-def slots(task: Task) -> int:
-    task.refresh_from_db()
-    return task.open_slots
 
 
 def test_a_claim_leases_one_slot_and_stamps_what_was_shown():
@@ -48,7 +44,7 @@ def test_a_claim_leases_one_slot_and_stamps_what_was_shown():
     assert assignment.instructions_version == 2
     assert before + timedelta(minutes=20) <= assignment.lease_expires_at <= after + timedelta(minutes=20)
     assert sorted(assignment.shown_order) == sorted(completion_ids(task))
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_the_shown_order_is_drawn_for_each_labeler():
@@ -86,7 +82,7 @@ def test_the_same_task_again_until_it_is_done():
     again = assignment_claim_next(labeler=ada, project=project)
     assert again == first
     assert again.lease_expires_at > first.lease_expires_at
-    assert slots(task) + slots(other) == 1
+    assert open_slots(task) + open_slots(other) == 1
 
 
 def test_a_labeler_gets_a_task_once_even_if_it_wants_more_labels():
@@ -132,7 +128,7 @@ def test_engineers_strangers_and_withdrawn_members_may_not():
     for person in (engineer, stranger, withdrawn):
         with pytest.raises(Refused, match="You do not label in the project Everyday assistant"):
             assignment_claim_next(labeler=person, project=project)
-    assert slots(task) == 1
+    assert open_slots(task) == 1
 
 
 def test_a_closed_project_hands_out_nothing():
@@ -140,7 +136,7 @@ def test_a_closed_project_hands_out_nothing():
     task = make_demonstration_task(project)
     with pytest.raises(Refused, match="closed and hands out no tasks"):
         assignment_claim_next(labeler=make_labeler(project), project=project)
-    assert slots(task) == 1
+    assert open_slots(task) == 1
 
 
 def test_a_project_without_setup_runs_on_the_defaults():
@@ -191,7 +187,7 @@ def test_the_claim_walks_the_index_of_open_tasks():
     project = make_project()
     prompt = make_prompt(project)
     Task.objects.bulk_create(
-        Task(project=project, prompt=prompt, kind="ranking", open_slots=1 if number % 5 == 0 else 0)
+        Task(project=project, prompt=prompt, kind="ranking", taken=0 if number % 5 == 0 else 1)
         for number in range(5000)
     )
     ada = make_labeler(project)
@@ -224,7 +220,7 @@ def test_eight_labelers_at_once_never_share_a_slot():
     handed_out = Counter(task_id for taken in results for task_id in taken)
     assert handed_out == {task.pk: 1 for task in tasks}
     assert Assignment.objects.count() == 20
-    assert set(Task.objects.values_list("open_slots", flat=True)) == {0}
+    assert set(Task.objects.values_list("taken", flat=True)) == {1}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -237,7 +233,7 @@ def test_a_task_is_given_to_as_many_as_it_wants_and_no_more():
     assert sum(r is not None for r in results) == 5
     assert sum(r is None for r in results) == 3
     assert Assignment.objects.filter(task=task).count() == 5
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -249,7 +245,7 @@ def test_two_tabs_of_one_labeler_get_one_task():
     results = together(6, lambda number: assignment_claim_next(labeler=ada, project=project))
     assert not [r for r in results if isinstance(r, Exception)]
     assert len({r.pk for r in results}) == 1
-    assert sum(Task.objects.values_list("open_slots", flat=True)) == 5
+    assert sum(Task.objects.values_list("taken", flat=True)) == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -276,5 +272,5 @@ def test_claims_and_expiry_at_once_keep_the_slots_right():
     leases_expire()
     for task in tasks:
         held = task.assignments.filter(state__in=["leased", "submitted"]).count()
-        assert slots(task) == 2 - held
+        assert open_slots(task) == 2 - held
         assert held <= 2

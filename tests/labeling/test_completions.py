@@ -17,6 +17,7 @@ from labeling.models import Completion, CompletionBatch, Prompt, Task
 from labeling.services.completions import completion_batch_import, completion_batches_poll
 from labeling.services.projects import project_setup_update
 from people.models import Project
+from tests.labeling.work import open_slots
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +64,7 @@ def test_a_batch_becomes_ranking_tasks(project, store, tmp_path):
     tasks = list(Task.objects.order_by("pk"))
     assert {task.prompt_id for task in tasks} == {first.pk, second.pk}
     for task in tasks:
-        assert (task.kind, task.overlap, task.open_slots, task.batch) == ("ranking", 2, 2, batch)
+        assert (task.kind, task.taken, open_slots(task), task.batch) == ("ranking", 0, 2, batch)
         assert task.priority > 0
         members = list(task.task_completions.select_related("completion"))
         assert [member.position for member in members] == [0, 1, 2]

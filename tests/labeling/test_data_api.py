@@ -219,7 +219,7 @@ def test_overview_counts(project, manager):
     Demonstration.objects.create(prompt=second, text="x", provenance="simulated")
     Demonstration.objects.create(prompt=second, text="y", provenance="simulated")
     for prompt, slots in ((first, 2), (second, 0)):
-        Task.objects.create(project=project, prompt=prompt, kind="ranking", overlap=3, open_slots=slots)
+        Task.objects.create(project=project, prompt=prompt, kind="ranking", wanted=3, taken=3 - slots)
     make_prompt(Project.objects.create(slug="other", name="Other"))
     assert manager.get("/api/v1/projects/demo/overview/").json() == {
         "prompts": {"train": 1, "valid": 1, "test": 0},

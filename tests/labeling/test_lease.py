@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from labeling.models import Assignment, Task
+from labeling.models import Assignment
 from labeling.services.assignments import (
     assignment_claim_next,
     assignment_heartbeat,
@@ -18,14 +18,9 @@ from labeling.services.assignments import (
 from labeling.services.drafts import assignment_save_draft
 from people.models import Membership
 from people.refusals import Conflict, Refused
-from tests.labeling.work import make_demonstration_task, make_labeler, make_project
+from tests.labeling.work import make_demonstration_task, make_labeler, make_project, open_slots
 
 pytestmark = pytest.mark.django_db
-
-
-def slots(task: Task) -> int:
-    task.refresh_from_db()
-    return task.open_slots
 
 
 def run_out(*assignments: Assignment) -> None:
@@ -63,7 +58,7 @@ def test_a_running_lease_does_not_end(assignment, task):
     assert leases_expire() == 0
     assignment.refresh_from_db()
     assert assignment.state == "leased"
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_a_lease_that_ran_out_frees_its_slot_once_and_keeps_the_draft(assignment, ada, task):
@@ -74,17 +69,17 @@ def test_a_lease_that_ran_out_frees_its_slot_once_and_keeps_the_draft(assignment
     assignment.refresh_from_db()
     assert assignment.state == "expired"
     assert assignment.draft == {"text": "half"}
-    assert slots(task) == 1
+    assert open_slots(task) == 1
 
 
 def test_expiry_counts_each_task_on_its_own(project):
     shared, single = make_demonstration_task(project, overlap=3), make_demonstration_task(project, overlap=1)
     people = [make_labeler(project, f"labeler{number}") for number in range(4)]
     taken = [assignment_claim_next(labeler=person, project=project) for person in people]
-    assert (slots(shared), slots(single)) == (0, 0)
+    assert (open_slots(shared), open_slots(single)) == (0, 0)
     run_out(*taken)
     assert leases_expire() == 4
-    assert (slots(shared), slots(single)) == (3, 1)
+    assert (open_slots(shared), open_slots(single)) == (3, 1)
 
 
 def test_a_heartbeat_renews(assignment, ada):
@@ -114,14 +109,14 @@ def test_next_brings_back_what_ran_out_with_its_draft(assignment, ada, project, 
     again = assignment_claim_next(labeler=ada, project=project)
     assert again == assignment
     assert (again.state, again.draft) == ("leased", {"text": "half"})
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_a_heartbeat_takes_an_ended_lease_up_again_while_a_slot_is_open(assignment, ada, task):
     run_out(assignment)
     leases_expire()
     assert assignment_heartbeat(assignment_id=assignment.pk, labeler=ada).state == "leased"
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_an_ended_lease_stays_ended_when_someone_else_has_the_slot(assignment, ada, bob, project, task):
@@ -129,7 +124,7 @@ def test_an_ended_lease_stays_ended_when_someone_else_has_the_slot(assignment, a
     leases_expire()
     assignment_claim_next(labeler=bob, project=project)
     assert assignment_heartbeat(assignment_id=assignment.pk, labeler=ada).state == "expired"
-    assert slots(task) == 0
+    assert open_slots(task) == 0
     with pytest.raises(Conflict, match="Others have taken this task meanwhile; your draft is kept"):
         assignment_resume(assignment_id=assignment.pk, labeler=ada)
     assert assignment_claim_next(labeler=ada, project=project) is None
@@ -138,9 +133,9 @@ def test_an_ended_lease_stays_ended_when_someone_else_has_the_slot(assignment, a
 def test_skipping_frees_the_slot_at_once_and_says_why(assignment, ada, bob, project, task):
     skipped = assignment_skip(assignment_id=assignment.pk, labeler=ada, reason="  needs a lawyer ")
     assert (skipped.state, skipped.skip_reason) == ("skipped", "needs a lawyer")
-    assert slots(task) == 1
+    assert open_slots(task) == 1
     assignment_skip(assignment_id=assignment.pk, labeler=ada, reason="twice")
-    assert slots(task) == 1
+    assert open_slots(task) == 1
     assert assignment_claim_next(labeler=ada, project=project) is None
     assert assignment_claim_next(labeler=bob, project=project).task == task
 
@@ -149,7 +144,7 @@ def test_skipping_after_the_lease_ended_frees_nothing_twice(assignment, ada, tas
     run_out(assignment)
     leases_expire()
     assignment_skip(assignment_id=assignment.pk, labeler=ada, reason="late")
-    assert slots(task) == 1
+    assert open_slots(task) == 1
 
 
 @pytest.mark.parametrize(
@@ -158,7 +153,7 @@ def test_skipping_after_the_lease_ended_frees_nothing_twice(assignment, ada, tas
 def test_a_skip_needs_a_short_reason(assignment, ada, task, reason, sentence):
     with pytest.raises(Refused, match=sentence):
         assignment_skip(assignment_id=assignment.pk, labeler=ada, reason=reason)
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_a_skipped_task_can_be_taken_up_again(assignment, ada, task):
@@ -166,7 +161,7 @@ def test_a_skipped_task_can_be_taken_up_again(assignment, ada, task):
     with pytest.raises(Conflict, match="You skipped this task"):
         assignment_heartbeat(assignment_id=assignment.pk, labeler=ada)
     assert assignment_resume(assignment_id=assignment.pk, labeler=ada).state == "leased"
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_nobody_touches_another_ones_assignment(assignment, bob):

@@ -21,6 +21,7 @@ from tests.labeling.work import (
     make_labeler,
     make_project,
     make_ranking_task,
+    open_slots,
 )
 
 pytestmark = pytest.mark.django_db
@@ -55,11 +56,6 @@ def write(assignment, labeler, text="An answer.", *, key="key-1"):
     return demonstration_submit(assignment_id=assignment.pk, labeler=labeler, key=key, text=text)
 
 
-def slots(task: Task) -> int:
-    task.refresh_from_db()
-    return task.open_slots
-
-
 def end_lease(assignment) -> None:
     Assignment.objects.filter(pk=assignment.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert leases_expire() == 1
@@ -82,7 +78,7 @@ def test_a_ranking_with_a_tie_is_kept_as_given(project, ada):
     assert assignment.state == "submitted"
     assert assignment.submitted_at >= assignment.claimed_at
     assert assignment.is_extra is False
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_a_demonstration_is_kept_without_the_white_space_around_it(project, ada):
@@ -94,7 +90,7 @@ def test_a_demonstration_is_kept_without_the_white_space_around_it(project, ada)
     assert row == demonstration
     assert row.text == "First line\nsecond  line"
     assert (row.prompt, row.labeler, row.provenance, row.assignment) == (task.prompt, ada, "human", assignment)
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_labels_of_simulated_labelers_say_so(project):
@@ -214,18 +210,18 @@ def test_a_submitted_task_is_not_skipped(project, ada):
     write(assignment, ada)
     with pytest.raises(Conflict, match="submitted already"):
         assignment_skip(assignment_id=assignment.pk, labeler=ada, reason="oh")
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_a_late_label_takes_the_slot_that_is_still_open(project, ada):
     task = make_demonstration_task(project)
     assignment = claim(ada)
     end_lease(assignment)
-    assert slots(task) == 1
+    assert open_slots(task) == 1
     write(assignment, ada)
     assignment.refresh_from_db()
     assert (assignment.state, assignment.is_extra) == ("submitted", False)
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 def test_a_late_label_for_a_full_task_is_kept_as_an_extra(project, ada, bob):
@@ -237,7 +233,7 @@ def test_a_late_label_for_a_full_task_is_kept_as_an_extra(project, ada, bob):
     write(late, ada, "late", key="ada")
     late.refresh_from_db()
     assert (late.state, late.is_extra) == ("submitted", True)
-    assert slots(task) == 0
+    assert open_slots(task) == 0
     assert {d.text for d in Demonstration.objects.all()} == {"in time", "late"}
 
 
@@ -263,7 +259,7 @@ def test_a_double_click_gives_one_ranking():
     assert sorted(created for _, created in results) == [False] * 7 + [True]
     assert len({ranking.pk for ranking, _ in results}) == 1
     assert (Ranking.objects.count(), Rating.objects.count()) == (1, 1)
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -275,7 +271,7 @@ def test_tabs_with_different_keys_give_one_label_and_clear_conflicts():
     results = together(6, lambda number: write(assignment, ada, f"from tab {number}", key=f"tab-{number}"))
     assert sum(isinstance(r, Conflict) for r in results) == 5
     assert Demonstration.objects.count() == 1
-    assert slots(task) == 0
+    assert open_slots(task) == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -298,4 +294,4 @@ def test_labels_and_expiry_at_once_never_exceed_the_overlap_unmarked():
     assert Demonstration.objects.count() == 4
     counted = task.assignments.filter(state__in=["leased", "submitted"], is_extra=False).count()
     assert counted <= 4
-    assert slots(task) == 4 - counted
+    assert open_slots(task) == 4 - counted

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from django.db.models import F
+
 from labeling.models import Completion, Instructions, ProjectSetup, Prompt, Task, TaskCompletion
+from labeling.selectors.tasks import labels_wanted
 from people.models import Membership, Project, Role, User
 
 
@@ -31,8 +34,7 @@ def make_demonstration_task(project: Project, *, overlap: int = 1, prompt: Promp
         project=project,
         prompt=prompt or make_prompt(project),
         kind=Task.Kind.DEMONSTRATION,
-        overlap=overlap,
-        open_slots=overlap,
+        wanted=wanted_alone(project, overlap),
         **values,
     )
 
@@ -47,7 +49,7 @@ def make_ranking_task(
 ) -> Task:
     prompt = prompt or make_prompt(project)
     task = Task.objects.create(
-        project=project, prompt=prompt, kind=Task.Kind.RANKING, overlap=overlap, open_slots=overlap, **values
+        project=project, prompt=prompt, kind=Task.Kind.RANKING, wanted=wanted_alone(project, overlap), **values
     )
     for position, text in enumerate(texts):
         completion = Completion.objects.create(
@@ -55,6 +57,18 @@ def make_ranking_task(
         )
         TaskCompletion.objects.create(task=task, completion=completion, position=position)
     return task
+
+
+def wanted_alone(project: Project, overlap: int) -> int | None:
+    """What a task says itself, so that it wants `overlap` labels: nothing where the project says the same."""
+    setup = ProjectSetup.objects.filter(project=project).first() or ProjectSetup()
+    return None if overlap == setup.overlap else overlap
+
+
+def open_slots(task: Task) -> int:
+    """Labels that the task still wants from somebody."""
+    task.refresh_from_db()
+    return Task.objects.filter(pk=task.pk).values_list(labels_wanted() - F("taken"), flat=True).get()
 
 
 def completion_ids(task: Task) -> list[str]:
