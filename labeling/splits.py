@@ -5,7 +5,6 @@ Pure: the caller looks up whether an author has a split already, since a split i
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 RULE = "HMAC-SHA256(project, author) mod 10,000 against the project's percents; an author keeps the split first drawn"
@@ -20,7 +19,7 @@ def split_of(author: str, *, project: str, valid_percent: int, test_percent: int
     """
     if valid_percent < 0 or test_percent < 0 or valid_percent + test_percent >= 100:
         raise ValueError(f"validation {valid_percent} % and test {test_percent} % must leave something for training")
-    drawn = hmac.new(project.encode(), author.encode(), hashlib.sha256).digest()
+    drawn = hmac.digest(project.encode(), author.encode(), "sha256")
     bucket = int.from_bytes(drawn[:8], "big") % _BUCKETS
     if bucket < valid_percent * 100:
         return "valid"

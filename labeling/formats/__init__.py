@@ -1,6 +1,7 @@
 """Import formats, one file each. Pure: from a path to parsed lines and problems, without Django or the database.
 
-A format is a module with `parse(path)`, which yields a ParsedLine or a Problem for each line, in file order.
+A format is a module with `parse(path, position)`, which yields a ParsedLine or a Problem for each line, in file order,
+and keeps `position` up to date.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from labeling.formats import oasst, prompts, self_instruct
 from labeling.formats.parsed import FileError, ParsedLine, Problem
-from labeling.formats.reading import check_head
+from labeling.formats.reading import Position, check_head
 
-FORMATS: dict[str, Callable[[Path], Iterator[ParsedLine | Problem]]] = {
+FORMATS: dict[str, Callable[[Path, Position], Iterator[ParsedLine | Problem]]] = {
     "oasst": oasst.parse,
     "self_instruct": self_instruct.parse,
     "prompts": prompts.parse,
@@ -32,7 +33,7 @@ def check_file(path: Path, format: str) -> None:
     check_head(path, parquet=format == "prompts", table=format == "prompts" and prompts.is_table(path))
 
 
-def parse_file(path: Path, format: str) -> Iterator[ParsedLine | Problem]:
+def parse_file(path: Path, format: str, position: Position | None = None) -> Iterator[ParsedLine | Problem]:
     """Parse a file. Raises FileError for a file that cannot be read at all, also after some lines were yielded."""
     check_file(path, format)
-    return FORMATS[format](path)
+    return FORMATS[format](path, position or Position())

@@ -22,23 +22,22 @@ from labeling.formats.parsed import (
     Problem,
     field_text,
 )
-from labeling.formats.reading import parse_json_lines
+from labeling.formats.reading import Position, parse_json_lines
 
 _ROLES = {"prompter": "user", "assistant": "assistant"}
 _Node = dict[str, object]
 
 
-def parse(path: Path) -> Iterator[ParsedLine | Problem]:
+def parse(path: Path, position: Position) -> Iterator[ParsedLine | Problem]:
     """The prompts of each tree, with demonstrations and rankings."""
-    return parse_json_lines(path, _tree)
+    return parse_json_lines(path, position, _tree)
 
 
-def _tree(value: object) -> tuple[ParsedPrompt, ...]:
+def _tree(value: object) -> Iterator[ParsedPrompt]:
     if not isinstance(value, dict) or not {"message_tree_id", "prompt"} <= value.keys():
         raise LineError("not an OASST tree: 'message_tree_id' and 'prompt' are expected")
     root = _node(value["prompt"])
     author = field_text(root, "user_id") or field_text(value, "message_tree_id")
-    prompts = []
     waiting: list[tuple[_Node, tuple[Message, ...]]] = [(root, ())]
     while waiting:  # a stack, not recursion: a conversation may be deeper than Python's
         node, before = waiting.pop()
@@ -48,9 +47,8 @@ def _tree(value: object) -> tuple[ParsedPrompt, ...]:
         replies = [_node(reply) for reply in _replies(node)]
         answers = [r for r in replies if _role(r) == "assistant" and not r.get("deleted")]
         if _role(node) == "prompter" and answers:
-            prompts.append(_prompt(node, messages, answers, author))
+            yield _prompt(node, messages, answers, author)
         waiting.extend((reply, messages) for reply in reversed(replies))
-    return tuple(prompts)
 
 
 def _prompt(node: _Node, messages: tuple[Message, ...], answers: list[_Node], author: str) -> ParsedPrompt:

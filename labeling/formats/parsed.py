@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from exchange.envelope import canonical_json
 from exchange.records import Message, RecordError
 
+# Where a prompt comes from (IG §3.2); empty where the source does not say.
+KINDS = ("customer", "plain", "few_shot", "user_based")
+
 # The widths of the columns that these values go into.
 _WIDTHS = {
     "external_id": 200,
     "author": 200,
+    "organisation": 200,
     "source": 60,
     "category": 60,
     "language": 20,
@@ -28,7 +32,7 @@ class LineError(ValueError):
     """One line breaks a rule. The message names the field and the rule."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A line that could not be read, with the reason in the person's words. `line` counts from 1."""
 
@@ -36,7 +40,7 @@ class Problem:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ParsedDemonstration:
     """An answer that a person wrote. `labeler` is the writer's key in the source, empty when unknown."""
 
@@ -50,7 +54,7 @@ class ParsedDemonstration:
         _check_texts(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ParsedCompletion:
     """One of the answers of a ranking. `model` is empty for a person's answer."""
 
@@ -62,7 +66,7 @@ class ParsedCompletion:
         _check_texts(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ParsedRanking:
     """K completions and their order: `groups` of external ids, best first; a group of several is a tie."""
 
@@ -87,7 +91,7 @@ class ParsedRanking:
             raise LineError("a ranking has an empty place")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ParsedPrompt:
     """A prompt with the labels that came with it. Messages end with a user's turn."""
 
@@ -97,6 +101,8 @@ class ParsedPrompt:
     source: str = ""
     category: str = ""
     language: str = ""
+    kind: str = ""
+    organisation: str = ""
     demonstrations: tuple[ParsedDemonstration, ...] = ()
     rankings: tuple[ParsedRanking, ...] = ()
 
@@ -109,17 +115,36 @@ class ParsedPrompt:
             raise LineError("a prompt's last message must be the user's")
         if not self.messages[-1].content.strip():
             raise LineError("the prompt is empty")
+        if self.kind and self.kind not in KINDS:
+            raise LineError(f"the kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         _check_texts(self)
         for message in self.messages:
             _check_text("content", message.content)
 
+    @property
+    def size(self) -> int:
+        """Characters of its messages and of the labels that came with it."""
+        characters = 0
+        for message in self.messages:
+            characters += len(message.content)
+        for demonstration in self.demonstrations:
+            characters += len(demonstration.text)
+        for ranking in self.rankings:
+            characters += sum(len(completion.text) for completion in ranking.completions)
+        return characters
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class ParsedLine:
     """The prompts of one line (or CSV record or Parquet row), counted from 1."""
 
     line: int
     prompts: tuple[ParsedPrompt, ...]
+
+    @property
+    def size(self) -> int:
+        """Characters of what it brings."""
+        return sum(prompt.size for prompt in self.prompts)
 
 
 def messages_from(value: object) -> tuple[Message, ...]:
@@ -150,9 +175,10 @@ def field_text(values: dict[str, object], name: str, default: str = "") -> str:
     raise LineError(f"{name!r} must be text, not {type(value).__name__}")
 
 
-def _check_texts(record: object) -> None:
-    for name, value in vars(record).items():
-        if isinstance(value, str):
+def _check_texts(record: ParsedPrompt | ParsedDemonstration | ParsedCompletion | ParsedRanking) -> None:
+    for name in record.__slots__:
+        value = getattr(record, name)
+        if isinstance(value, str) and value:
             _check_text(name, value)
             if len(value) > _WIDTHS.get(name, len(value)):
                 raise LineError(f"the {name.replace('_', ' ')} is longer than {_WIDTHS[name]} characters")
@@ -161,6 +187,8 @@ def _check_texts(record: object) -> None:
 def _check_text(name: str, value: str) -> None:
     if "\x00" in value:
         raise LineError(f"the {name.replace('_', ' ')} contains a NUL character, which the database cannot keep")
+    if value.isascii():
+        return
     try:
         value.encode()
     except UnicodeEncodeError as error:

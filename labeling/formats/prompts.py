@@ -1,21 +1,19 @@
-"""Plain prompts: JSON lines, CSV with a header, or Parquet.
+"""Plain prompts, one a JSON line or one a row of a table.
 
-A JSON line is a string, or an object with `prompt`, `text` or `messages` and, optionally, `id`, `author`, `category`,
-`source`, `language`, `demonstration`, and `completions` [{id, text, model}] with their `ranking` [[id], [id, id], …].
-Columns of CSV and Parquet have the same names; where one holds text, `messages`, `completions` and `ranking` are JSON
-in it. A name that ends in .csv or .tsv makes a file a table with a delimiter; Parquet is known by its first bytes.
+A JSON line is a string, or an object with `prompt`, `text`, `messages` or `few_shot` and, optionally, `id`, `author`,
+`organisation`, `kind`, `category`, `source`, `language`, `demonstration`, and `completions` [{id, text, model}] with
+their `ranking` [[id], [id, id], …]. `few_shot` is {instruction, examples [[query, response], …]}: K examples are K
+prompts, each response a demonstration. Columns of tables have the same names.
 """
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from exchange.records import Message
+from labeling.fewshot import EXAMPLES_MAX, expand
 from labeling.formats.parsed import (
-    FileError,
     LineError,
     ParsedCompletion,
     ParsedDemonstration,
@@ -27,20 +25,22 @@ from labeling.formats.parsed import (
     field_text,
     messages_from,
 )
-from labeling.formats.reading import MAX_LINE, PARQUET, json_value, parse_json_lines, parse_row, shown
+from labeling.formats.reading import PARQUET, Position, parse_json_lines
+from labeling.formats.tables import parse_csv, parse_parquet
 
-_CONTENT = ("prompt", "text", "messages")
-_STRUCTURED = ("messages", "completions", "ranking")
-_PARQUET_ROWS = 1000
+_CONTENT = ("prompt", "text", "messages", "few_shot")
+_STRUCTURED = ("messages", "few_shot", "completions", "ranking")
 
 
-def parse(path: Path) -> Iterator[ParsedLine | Problem]:
-    """One prompt a row. Raises FileError when a table lacks the needed column or names one twice."""
+def parse(path: Path, position: Position) -> Iterator[ParsedLine | Problem]:
+    """The prompts of each row. Raises FileError when a table lacks the needed column or names one twice."""
     if is_table(path):
-        return _csv(path)
+        return parse_csv(path, position, parse_value, content=_CONTENT, structured=_STRUCTURED)
     with path.open("rb") as stream:
         is_parquet = stream.read(len(PARQUET)) == PARQUET
-    return _parquet(path) if is_parquet else parse_json_lines(path, _prompt)
+    if is_parquet:
+        return parse_parquet(path, position, parse_value, content=_CONTENT, structured=_STRUCTURED)
+    return parse_json_lines(path, position, parse_value)
 
 
 def is_table(path: Path) -> bool:
@@ -48,67 +48,8 @@ def is_table(path: Path) -> bool:
     return path.suffix in (".csv", ".tsv")
 
 
-def _csv(path: Path) -> Iterator[ParsedLine | Problem]:
-    csv.field_size_limit(MAX_LINE)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        try:
-            header = stream.readline(MAX_LINE)
-            delimiter = max(",;\t", key=header.count)
-            stream.seek(0)
-            rows = csv.DictReader(stream, delimiter=delimiter, strict=True)
-            _check_columns([name.strip() for name in rows.fieldnames or ()])
-            for row in rows:
-                yield parse_row(rows.line_num, row, _csv_row)
-        except UnicodeDecodeError as error:
-            raise FileError("The table is not UTF-8 text; save it as UTF-8.") from error
-        except csv.Error as error:
-            raise FileError(f"The CSV is broken at line {rows.line_num + 1}: {error}.") from error
-
-
-def _csv_row(row: object) -> tuple[ParsedPrompt, ...]:
-    if not isinstance(row, dict) or None in row:
-        raise LineError("the record has more fields than the header")
-    if None in row.values():
-        raise LineError("the record has fewer fields than the header")
-    return _table_row({str(name).strip(): value for name, value in row.items() if value != ""})
-
-
-def _parquet(path: Path) -> Iterator[ParsedLine | Problem]:
-    import pyarrow
-    from pyarrow import parquet  # only where a Parquet file is read: it weighs more than the rest of the process
-
-    try:
-        table = parquet.ParquetFile(path)
-        _check_columns(table.schema_arrow.names)
-        number = 0
-        for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
-            for row in batch.to_pylist():
-                number += 1
-                yield parse_row(number, {k: v for k, v in row.items() if v is not None}, _table_row)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise FileError(f"The Parquet file is broken: {str(error).splitlines()[0].rstrip('.')}.") from error
-
-
-def _table_row(row: object) -> tuple[ParsedPrompt, ...]:
-    """A row whose structured columns are values already, or text that is JSON."""
-    values = dict(row) if isinstance(row, dict) else {}
-    for name in _STRUCTURED:
-        if isinstance(values.get(name), str):
-            try:
-                values[name] = json_value(values[name])
-            except LineError as error:
-                raise LineError(f"the column {name!r} is {error}") from error
-    return _prompt(values)
-
-
-def _check_columns(names: list[str]) -> None:
-    if twice := next((name for name, count in Counter(names).items() if name and count > 1), None):
-        raise FileError(shown(f"The table names the column {twice!r} twice."))
-    if not set(_CONTENT) & set(names):
-        raise FileError("The table has no column 'prompt', 'text' or 'messages'.")
-
-
-def _prompt(value: object) -> tuple[ParsedPrompt, ...]:
+def parse_value(value: object) -> Iterator[ParsedPrompt]:
+    """The prompts of one parsed JSON value. Raises LineError."""
     if isinstance(value, str):
         value = {"prompt": value}
     if not isinstance(value, dict):
@@ -116,26 +57,72 @@ def _prompt(value: object) -> tuple[ParsedPrompt, ...]:
     given = [name for name in _CONTENT if name in value]
     if len(given) != 1:
         found = f"it has {' and '.join(given)}" if given else "it has none of them"
-        raise LineError(f"a prompt needs one of 'prompt', 'text' and 'messages': {found}")
+        raise LineError(f"a prompt needs one of 'prompt', 'text', 'messages' and 'few_shot': {found}")
+    content = value[given[0]]
+    if given == ["few_shot"]:
+        yield from _few_shot(value, content)
+        return
     if given == ["messages"]:
-        messages = messages_from(value["messages"])
+        messages = messages_from(content)
+    elif isinstance(content, str):
+        messages = (Message("user", content),)
     else:
-        if not isinstance(value[given[0]], str):
-            raise LineError(f"{given[0]!r} must be text, not {_json_name(value[given[0]])}")
-        messages = (Message("user", value[given[0]]),)
+        raise LineError(f"{given[0]!r} must be text, not {_json_name(content)}")
     name = field_text(value, "id") or content_id(messages)
     demonstration = field_text(value, "demonstration")
-    prompt = ParsedPrompt(
+    yield ParsedPrompt(
         external_id=name,
         messages=messages,
         author=field_text(value, "author") or name,
+        organisation=field_text(value, "organisation"),
         source=field_text(value, "source"),
+        kind=field_text(value, "kind"),
         category=field_text(value, "category"),
         language=field_text(value, "language"),
         demonstrations=(ParsedDemonstration("demonstration", demonstration),) if demonstration.strip() else (),
         rankings=_rankings(value),
     )
-    return (prompt,)
+
+
+def _few_shot(value: dict[str, object], content: object) -> Iterator[ParsedPrompt]:
+    instruction, examples = _examples(content)
+    if clashing := [name for name in ("demonstration", "completions", "ranking") if name in value]:
+        raise LineError(f"a few-shot prompt has its answers in its examples, not in {clashing[0]!r}")
+    expanded = [
+        (tuple(Message(role, text) for role, text in turns), response)
+        for turns, response in expand(instruction, examples)
+    ]
+    # One id for all, made of everything that the line says; the first prompt lacks only its own response.
+    whole = (*expanded[0][0], Message("assistant", examples[0][1]))
+    name = field_text(value, "id") or content_id(whole)
+    for number, (messages, response) in enumerate(expanded, start=1):
+        yield ParsedPrompt(
+            external_id=f"{name}#{number}",
+            messages=messages,
+            author=field_text(value, "author") or name,
+            organisation=field_text(value, "organisation"),
+            source=field_text(value, "source"),
+            kind=field_text(value, "kind") or "few_shot",
+            category=field_text(value, "category"),
+            language=field_text(value, "language"),
+            demonstrations=(ParsedDemonstration("demonstration", response),) if response.strip() else (),
+        )
+
+
+def _examples(content: object) -> tuple[str, list[tuple[str, str]]]:
+    if not isinstance(content, dict):
+        raise LineError("'few_shot' must be an object with instruction and examples")
+    instruction, pairs = field_text(content, "instruction"), content.get("examples")
+    if not isinstance(pairs, list) or not pairs:
+        raise LineError("'examples' of 'few_shot' must be a list of [query, response]")
+    if len(pairs) > EXAMPLES_MAX:
+        raise LineError(f"a few-shot prompt may have at most {EXAMPLES_MAX} examples, not {len(pairs)}")
+    examples = []
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            raise LineError("each of 'examples' must be [query, response], two texts")
+        examples.append((pair[0], pair[1]))
+    return instruction, examples
 
 
 def _rankings(value: dict[str, object]) -> tuple[ParsedRanking, ...]:

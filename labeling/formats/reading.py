@@ -7,13 +7,17 @@ is one sentence.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from exchange.records import RecordError
 from labeling.formats.parsed import FileError, LineError, ParsedLine, ParsedPrompt, Problem
 
-MAX_LINE = 8 * 1024 * 1024
+MAX_LINE = 8 * 1024 * 1024  # bytes of a line or of a CSV record
+# What one line may become: a few bytes that repeat or nest others could otherwise fill the memory.
+MAX_EXPANDED = 64 * 1024 * 1024  # characters of all its prompts together
+MAX_CONTAINERS = 100_000  # objects and lists of a line, looked at where it is longer than a person's
+_LONG_LINE = 256 * 1024
 MAX_REASON = 300
 _HEAD = 4096
 _MAGIC = {
@@ -31,7 +35,14 @@ _MAGIC = {
 }
 PARQUET = b"PAR1"
 
-Parse = Callable[[object], tuple[ParsedPrompt, ...]]
+Parse = Callable[[object], Iterable[ParsedPrompt]]
+
+
+class Position:
+    """How far a file has been read: `read` bytes of it."""
+
+    def __init__(self) -> None:
+        self.read = 0
 
 
 def check_head(path: Path, *, parquet: bool = False, table: bool = False) -> None:
@@ -65,11 +76,14 @@ def _check_is_lines(head: bytes) -> None:
         raise FileError("The file's first JSON object goes over several lines; save one object a line (JSON Lines).")
 
 
-def parse_json_lines(path: Path, parse: Parse) -> Iterator[ParsedLine | Problem]:
+def parse_json_lines(path: Path, position: Position, parse: Parse) -> Iterator[ParsedLine | Problem]:
     """Parse each non-blank line as JSON and give it to `parse`; yield what came of it, in file order."""
-    for number, raw in _raw_lines(path):
+    for number, raw in _raw_lines(path, position):
         if raw is None:
             yield Problem(number, f"the line is longer than {MAX_LINE // 1024 // 1024} MiB")
+            continue
+        if len(raw) > _LONG_LINE and raw.count(b"{") + raw.count(b"[") > MAX_CONTAINERS:
+            yield Problem(number, f"the line holds more than {MAX_CONTAINERS:,} objects and lists")
             continue
         try:
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -83,9 +97,18 @@ def parse_json_lines(path: Path, parse: Parse) -> Iterator[ParsedLine | Problem]
 def parse_row(number: int, row: object, parse: Parse) -> ParsedLine | Problem:
     """Give one row to `parse`; a rule that it breaks becomes a Problem."""
     try:
-        return ParsedLine(number, parse(row))
+        return ParsedLine(number, tuple(_bounded(parse(row))))
     except (LineError, RecordError) as error:
         return Problem(number, shown(str(error)))
+
+
+def _bounded(prompts: Iterable[ParsedPrompt]) -> Iterator[ParsedPrompt]:
+    size = 0
+    for prompt in prompts:
+        size += prompt.size
+        if size > MAX_EXPANDED:
+            raise LineError(f"the line becomes more than {MAX_EXPANDED // 1024 // 1024} MiB of prompts")
+        yield prompt
 
 
 def shown(reason: str) -> str:
@@ -94,17 +117,19 @@ def shown(reason: str) -> str:
     return plain if len(plain) <= MAX_REASON else plain[: MAX_REASON - 1] + "…"
 
 
-def _raw_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+def _raw_lines(path: Path, position: Position) -> Iterator[tuple[int, bytes | None]]:
     """Numbered lines as bytes; None for one that is too long, which is read past in pieces."""
     with path.open("rb") as stream:
         number = 0
         while line := stream.readline(MAX_LINE + 1):
             number += 1
+            position.read += len(line)
             if len(line) <= MAX_LINE:
                 yield number, line
                 continue
             while line and not line.endswith(b"\n"):
                 line = stream.readline(MAX_LINE)
+                position.read += len(line)
             yield number, None
 
 

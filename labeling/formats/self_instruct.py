@@ -11,31 +11,29 @@ from pathlib import Path
 
 from exchange.records import Message
 from labeling.formats.parsed import LineError, ParsedDemonstration, ParsedLine, ParsedPrompt, Problem, field_text
-from labeling.formats.reading import parse_json_lines
+from labeling.formats.reading import Position, parse_json_lines
 
 
-def parse(path: Path) -> Iterator[ParsedLine | Problem]:
+def parse(path: Path, position: Position) -> Iterator[ParsedLine | Problem]:
     """One prompt for each instance of each task."""
-    return parse_json_lines(path, _task)
+    return parse_json_lines(path, position, _task)
 
 
-def _task(value: object) -> tuple[ParsedPrompt, ...]:
+def _task(value: object) -> Iterator[ParsedPrompt]:
     if not isinstance(value, dict) or not {"id", "instruction", "instances"} <= value.keys():
         raise LineError("not a Self-Instruct task: 'id', 'instruction' and 'instances' are expected")
     instances = value["instances"]
     if not isinstance(instances, list) or not instances or not all(isinstance(i, dict) for i in instances):
         raise LineError("'instances' must be a list of objects with input and output")
     task, instruction = field_text(value, "id"), field_text(value, "instruction").strip()
-    return tuple(
-        _prompt(
+    for number, instance in enumerate(instances, start=1):
+        yield _prompt(
             instance,
             name=task if len(instances) == 1 else f"{task}#{number}",
             task=task,
             instruction=instruction,
             category="classification" if value.get("is_classification") is True else "",
         )
-        for number, instance in enumerate(instances, start=1)
-    )
 
 
 def _prompt(instance: dict[str, object], *, name: str, task: str, instruction: str, category: str) -> ParsedPrompt:

@@ -7,7 +7,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -17,10 +16,12 @@ from django.utils import timezone
 
 from labeling.formats import SUFFIXES, check_file, parse_file
 from labeling.formats.parsed import FileError, ParsedLine, Problem
-from labeling.models import Import, ProjectSetup
-from labeling.services.jobs import job_claim
+from labeling.formats.reading import Position
+from labeling.models import Import
+from labeling.services.jobs import job_claim, prompts_lock
 from labeling.services.projects import project_setup_ensure
-from labeling.services.prompts import prompts_add
+from labeling.services.prompts import Intake
+from labeling.services.underway import Reporter
 from labeling.services.uploads import upload_delete
 from people.models import Project, User
 from people.refusals import Refused
@@ -29,7 +30,10 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 2 * 1024**3
 KEPT_PROBLEMS = 100
-LINES_AT_ONCE = 500
+# What is in memory at a time, whichever is reached first.
+PROMPTS_AT_ONCE = 10_000
+CHARACTERS_AT_ONCE = 16 * 1024**2
+_GONE = "The uploaded file is no longer in the upload folder; upload it again."
 
 
 @dataclass
@@ -110,19 +114,17 @@ def import_execute(*, import_id: int) -> bool:
 
 def _bring_in(job: Import) -> _Brought:
     """Read the file in blocks and add them; all in the caller's transaction. Raises _Failed."""
-    project_setup_ensure(project=job.project)
-    setup = ProjectSetup.objects.select_for_update().get(project=job.project)
+    prompts_lock(project=job.project, wait=True)
+    intake = Intake(source=job, setup=project_setup_ensure(project=job.project))
     brought = _Brought()
-    for block in _blocks(job):
-        found = [item for item in block if isinstance(item, Problem)]
-        _stop_at_first(job, found)
-        rows = [(item.line, prompt) for item in block if isinstance(item, ParsedLine) for prompt in item.prompts]
-        added = prompts_add(source=job, setup=setup, rows=rows)
-        _stop_at_first(job, added.problems)
-        found = sorted([*found, *added.problems], key=lambda problem: problem.line)
-        brought.counts.update(added.counts)
-        brought.problem_count += len(found)
-        brought.problems += found[: KEPT_PROBLEMS - len(brought.problems)]
+    position = Position()
+    progress = Reporter(job, total=_size(job))
+    try:
+        for block in _blocks(job, position):
+            _add_block(job, intake, block, brought)
+            progress.report(position.read)
+    finally:
+        progress.end()
     if brought.counts["prompts"] or brought.counts["prompts_unchanged"]:
         return brought
     if brought.problems:
@@ -131,21 +133,50 @@ def _bring_in(job: Import) -> _Brought:
     raise _Failed("The file has no prompts in it; nothing was imported.", [])
 
 
+def _add_block(job: Import, intake: Intake, block: list[ParsedLine | Problem], brought: _Brought) -> None:
+    found = [item for item in block if isinstance(item, Problem)]
+    _stop_at_first(job, found)
+    rows = [(item.line, prompt) for item in block if isinstance(item, ParsedLine) for prompt in item.prompts]
+    added = intake.add(rows)
+    _stop_at_first(job, added.problems)
+    found = sorted([*found, *added.problems], key=lambda problem: problem.line)
+    brought.counts.update(added.counts)
+    brought.problem_count += len(found)
+    brought.problems += found[: KEPT_PROBLEMS - len(brought.problems)]
+
+
 def _stop_at_first(job: Import, problems: list[Problem]) -> None:
     if problems and job.on_error == Import.OnError.ABORT:
         first = problems[0]
         raise _Failed(f"Line {first.line}: {first.reason}. Nothing was imported.", [first])
 
 
-def _blocks(job: Import) -> Iterator[list[ParsedLine | Problem]]:
+def _blocks(job: Import, position: Position) -> Iterator[list[ParsedLine | Problem]]:
+    """The file's lines in blocks of a bounded size. Raises _Failed."""
     try:
-        items = parse_file(Path(job.path), job.format)
-        while block := list(islice(items, LINES_AT_ONCE)):
+        block: list[ParsedLine | Problem] = []
+        prompts = characters = 0
+        for item in parse_file(Path(job.path), job.format, position):
+            block.append(item)
+            if isinstance(item, ParsedLine):
+                prompts += len(item.prompts)
+                characters += item.size
+            if prompts >= PROMPTS_AT_ONCE or characters >= CHARACTERS_AT_ONCE or len(block) >= PROMPTS_AT_ONCE:
+                yield block
+                block, prompts, characters = [], 0, 0
+        if block:
             yield block
     except FileError as error:
         raise _Failed(str(error), []) from error
     except FileNotFoundError as error:
-        raise _Failed("The uploaded file is no longer in the upload folder; upload it again.", []) from error
+        raise _Failed(_GONE, []) from error
+
+
+def _size(job: Import) -> int:
+    try:
+        return Path(job.path).stat().st_size
+    except FileNotFoundError as error:
+        raise _Failed(_GONE, []) from error
 
 
 def _finish(import_id: int, state: Import.State, brought: _Brought, *, error: str = "") -> None:

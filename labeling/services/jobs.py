@@ -1,4 +1,4 @@
-"""Rows that are their own queue: imports and snapshots.
+"""Rows that are their own queue: imports, curation steps and snapshots.
 
 A worker claims a row by a conditional UPDATE and then, for as long as it works, holds the row's lock in the
 transaction of the work. So a row that says RUNNING while nobody holds its lock was left by a worker that is gone.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from labeling.models import Import, Snapshot
+from labeling.models import CurationStep, Import, Snapshot
+from people.models import Project
 
-Job = type[Import] | type[Snapshot]
+Job = type[Import] | type[CurationStep] | type[Snapshot]
 
 ATTEMPTS = 3
 # Between the claim and the lock lies one query; this is far beyond it.
 ABANDONED_AFTER = timedelta(seconds=60)
 # A message that is not delivered in this time may be lost; a second one is harmless.
 QUEUED_TOO_LONG = timedelta(seconds=15)
+# The class of our advisory locks; the second number is the project's.
+_PROMPTS_LOCK = 0x506C6D62
 LOST = "The worker that did this was lost {attempts} times; ask an operator to look at its log, then try again."
 
 
@@ -49,3 +52,14 @@ def jobs_requeue(job: Job) -> list[int]:
     left.filter(attempts__lt=ATTEMPTS).update(state=job.State.QUEUED)
     waiting = rows.filter(state=job.State.QUEUED, created_at__lt=now - QUEUED_TOO_LONG)
     return list(waiting.values_list("pk", flat=True))
+
+
+def prompts_lock(*, project: Project, wait: bool) -> bool:
+    """Let one transaction at a time bring prompts into the project or curate them; return whether it is this one.
+
+    It is no row's lock, since the transaction may take minutes and must stop nobody who changes a setting.
+    """
+    function = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [_PROMPTS_LOCK, project.pk])
+        return wait or bool(cursor.fetchone()[0])

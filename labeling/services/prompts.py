@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from uuid import UUID
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from labeling.formats.parsed import ParsedPrompt, ParsedRanking, Problem
-from labeling.models import Completion, Demonstration, Import, ProjectSetup, Prompt, Provenance, Ranking, Task
+from django.conf import settings
+from django.utils import timezone
+
+from labeling.formats.parsed import ParsedPrompt, Problem
+from labeling.lanes import lane_of, skills_needed
+from labeling.masking import original_digest
+from labeling.models import Import, ProjectSetup, Prompt, PromptMask, SplitBy
+from labeling.services.imported_labels import Accepted, labels_add
+from labeling.services.staging import (
+    Match,
+    Staged,
+    ordered_ids,
+    staging_fill,
+    staging_insert,
+    staging_known_splits,
+    staging_matches,
+    staging_open_tasks,
+)
 from labeling.splits import split_of
+from people.models import Cohort
 
 Row = tuple[int, ParsedPrompt]
-_Accepted = tuple[int, ParsedPrompt, Prompt]
-_Key = tuple[UUID, str]
 
 
 @dataclass
@@ -24,177 +38,105 @@ class Added:
     problems: list[Problem] = field(default_factory=list)
 
 
-def prompts_add(*, source: Import, setup: ProjectSetup, rows: Sequence[Row]) -> Added:
-    """Add numbered rows to the project of `source`. The number of queries does not depend on the number of rows.
+class Intake:
+    """The prompts of one import on their way into its project, block by block.
 
-    Before: the caller holds a transaction and the lock of `setup`, so that no other import draws splits meanwhile.
-    After: what is new is added; what is there already, by external id, is unchanged; a row that says something else
-    than what is there is a problem and adds nothing. A known author's new prompts take the author's split.
+    Before: the caller holds a transaction and the lock of the project's intake, so that no other import draws splits
+    meanwhile. After each block: what is new is added; what is there already, by external id, is unchanged; a row that
+    says something else than what is there is a problem and adds nothing. A known author's new prompts take the
+    author's split. The number of queries of a block does not depend on the number of its rows.
     """
-    added = Added()
-    accepted, new = _add_prompts(source, setup, rows, added)
-    old = [prompt.pk for _, _, prompt in accepted if prompt.pk not in new]
-    demonstrated = _add_demonstrations(accepted, old, added)
-    _add_rankings(accepted, old, added)
-    if setup.open_demonstrations:
-        waiting = [prompt_id for prompt_id in new if prompt_id not in demonstrated]
-        Task.objects.bulk_create(
-            Task(
-                project_id=source.project_id,
-                prompt_id=prompt_id,
-                kind=Task.Kind.DEMONSTRATION,
-                overlap=setup.overlap,
-                open_slots=setup.overlap,
+
+    def __init__(self, *, source: Import, setup: ProjectSetup) -> None:
+        self._source = source
+        self._project = source.project
+        self._setup = setup
+        self._ids = ordered_ids()
+        self._lanes: dict[tuple[str, str], str] = {}
+        # Within this import the same author draws the same split; only older prompts can say otherwise.
+        self._has_older = Prompt.objects.filter(project=self._project).exists()
+
+    def add(self, rows: Sequence[Row]) -> Added:
+        """Add one block of numbered rows."""
+        added = Added()
+        if not rows:
+            return added
+        now = timezone.now()
+        staging_fill([self._staged(row) for _, row in rows], self._ids)
+        if self._has_older:
+            by_organisation = self._setup.split_by == SplitBy.ORGANISATION
+            staging_known_splits(project_id=self._project.pk, by_organisation=by_organisation)
+        inserted = staging_insert(project_id=self._project.pk, import_id=self._source.pk, now=now)
+        added.counts["prompts"] = inserted
+        added.counts["tasks"] = 0
+        has_labels = any(row.demonstrations or row.rankings for _, row in rows)
+        all_are_new = inserted == len(rows)
+        matches: list[Match] = []
+        if has_labels or not all_are_new:
+            matches = staging_matches(project_id=self._project.pk)
+        if self._setup.open_demonstrations:
+            added.counts["tasks"] = staging_open_tasks(
+                project_id=self._project.pk,
+                shared_percent=self._setup.shared_percent,
+                all_are_new=all_are_new,
+                now=now,
             )
-            for prompt_id in waiting
+        accepted = list(self._accepted(rows, matches, added))
+        labels_add(accepted, added.counts, added.problems)
+        return added
+
+    def _staged(self, row: ParsedPrompt) -> Staged:
+        setup = self._setup
+        by = row.organisation if setup.split_by == SplitBy.ORGANISATION and row.organisation else row.author
+        return Staged(
+            external_id=row.external_id,
+            messages=[{"role": message.role, "content": message.content} for message in row.messages],
+            author=row.author,
+            organisation=row.organisation,
+            source=row.source,
+            kind=row.kind,
+            category=row.category,
+            language=row.language,
+            split=split_of(
+                by,
+                project=self._project.slug,
+                valid_percent=setup.valid_percent,
+                test_percent=setup.test_percent,
+            ),
+            lane=self._lane(row),
+            has_answer=bool(row.demonstrations),
         )
-        added.counts["tasks"] += len(waiting)
-    return added
 
+    def _lane(self, row: ParsedPrompt) -> str:
+        key = (row.language, row.category)
+        if (lane := self._lanes.get(key)) is None:
+            needed = skills_needed(self._setup.skills_by, language=row.language, category=row.category)
+            lane = self._lanes[key] = lane_of(Cohort.TRAINING, needed)
+        return lane
 
-def _add_prompts(
-    source: Import, setup: ProjectSetup, rows: Sequence[Row], added: Added
-) -> tuple[list[_Accepted], dict[UUID, Prompt]]:
-    project = source.project
-    known = {
-        prompt.external_id: prompt
-        for prompt in Prompt.objects.filter(project=project, external_id__in={row.external_id for _, row in rows})
-    }
-    authors = dict(
-        Prompt.objects.filter(project=project, author__in={row.author for _, row in rows})
-        .order_by()
-        .values_list("author", "split")
-        .distinct()
-    )
-    accepted: list[_Accepted] = []
-    new: dict[UUID, Prompt] = {}
-    for line, row in rows:
-        messages = [asdict(message) for message in row.messages]
-        prompt = known.get(row.external_id)
-        if prompt is None:
-            split = authors.setdefault(
-                row.author,
-                split_of(
-                    row.author,
-                    project=project.slug,
-                    valid_percent=setup.valid_percent,
-                    test_percent=setup.test_percent,
-                ),
-            )
-            prompt = Prompt(
-                project=project,
-                external_id=row.external_id,
-                messages=messages,
-                author=row.author,
-                source=row.source,
-                category=row.category,
-                language=row.language,
-                split=split,
-                imported_by=source,
-            )
-            known[row.external_id] = new[prompt.pk] = prompt
-        elif prompt.messages != messages:
-            added.problems.append(Problem(line, f"the project has another prompt with the id {row.external_id!r}"))
-            continue
-        else:
-            added.counts["prompts_unchanged"] += 1
-        accepted.append((line, row, prompt))
-    Prompt.objects.bulk_create(new.values())
-    added.counts["prompts"] += len(new)
-    return accepted, new
-
-
-def _add_demonstrations(accepted: list[_Accepted], old: list[UUID], added: Added) -> set[UUID]:
-    known: dict[_Key, str] = {
-        (prompt_id, external_id): text
-        for prompt_id, external_id, text in Demonstration.objects.filter(prompt__in=old)
-        .exclude(external_id="")
-        .values_list("prompt_id", "external_id", "text")
-    }
-    new = []
-    for line, row, prompt in accepted:
-        for parsed in row.demonstrations:
-            key = (prompt.pk, parsed.external_id)
-            if key not in known:
-                known[key] = parsed.text
-                new.append(
-                    Demonstration(
-                        prompt=prompt,
-                        external_id=parsed.external_id,
-                        text=parsed.text,
-                        provenance=Provenance.IMPORTED,
-                        source_labeler=parsed.labeler,
-                    )
-                )
-            elif known[key] == parsed.text:
-                added.counts["demonstrations_unchanged"] += 1
-            else:
-                reason = f"the prompt {row.external_id!r} has another demonstration with the id {parsed.external_id!r}"
-                added.problems.append(Problem(line, reason))
-    Demonstration.objects.bulk_create(new)
-    added.counts["demonstrations"] += len(new)
-    return {demonstration.prompt_id for demonstration in new}
-
-
-def _add_rankings(accepted: list[_Accepted], old: list[UUID], added: Added) -> None:
-    completions: dict[_Key, Completion] = {
-        (completion.prompt_id, completion.external_id): completion
-        for completion in Completion.objects.filter(prompt__in=old, external_id__in=_completion_ids(accepted))
-    }
-    known: dict[_Key, list[list[str]]] = {
-        (ranking.prompt_id, ranking.external_id): ranking.groups
-        for ranking in Ranking.objects.filter(prompt__in=old).exclude(external_id="")
-    }
-    new_completions: list[Completion] = []
-    new_rankings: list[Ranking] = []
-    for line, row, prompt in accepted:
-        for parsed in row.rankings:
-            fresh, changed = _match_completions(prompt, parsed, completions)
-            if changed is not None:
-                reason = f"the prompt {row.external_id!r} has another completion with the id {changed!r}"
+    def _accepted(self, rows: Sequence[Row], matches: list[Match], added: Added) -> Iterator[Accepted]:
+        """The rows that agree with the project, with their prompts' ids; others become problems."""
+        changed = [match for match in matches if not match.is_same]
+        masked = self._masked(rows, changed) if changed else set()
+        for match in matches:
+            line, row = rows[match.place]
+            if not match.is_same and match.place not in masked:
+                reason = f"the project has another prompt with the id {row.external_id!r}"
                 added.problems.append(Problem(line, reason))
                 continue
-            completions |= fresh
-            new_completions += fresh.values()
-            groups = [[str(completions[prompt.pk, i].pk) for i in group] for group in parsed.groups]
-            key = (prompt.pk, parsed.external_id)
-            if key not in known:
-                known[key] = groups
-                new_rankings.append(
-                    Ranking(
-                        prompt=prompt,
-                        external_id=parsed.external_id,
-                        groups=groups,
-                        provenance=Provenance.IMPORTED,
-                        source_labeler=parsed.labeler,
-                    )
-                )
-            elif [set(group) for group in known[key]] == [set(group) for group in groups]:
-                added.counts["rankings_unchanged"] += 1
-            else:
-                reason = f"the prompt {row.external_id!r} has another ranking with the id {parsed.external_id!r}"
-                added.problems.append(Problem(line, reason))
-    Completion.objects.bulk_create(new_completions)
-    Ranking.objects.bulk_create(new_rankings)
-    added.counts["completions"] += len(new_completions)
-    added.counts["rankings"] += len(new_rankings)
+            if not match.is_new:
+                added.counts["prompts_unchanged"] += 1
+            yield Accepted(line, row, match.prompt_id, is_new=match.is_new)
 
-
-def _completion_ids(accepted: list[_Accepted]) -> set[str]:
-    return {c.external_id for _, row, _ in accepted for parsed in row.rankings for c in parsed.completions}
-
-
-def _match_completions(
-    prompt: Prompt, parsed: ParsedRanking, known: dict[_Key, Completion]
-) -> tuple[dict[_Key, Completion], str | None]:
-    """The ranking's completions that are new, and the external id of one that is known with another text."""
-    fresh: dict[_Key, Completion] = {}
-    for completion in parsed.completions:
-        found = known.get((prompt.pk, completion.external_id))
-        if found is None:
-            fresh[prompt.pk, completion.external_id] = Completion(
-                prompt=prompt, external_id=completion.external_id, text=completion.text, model=completion.model
-            )
-        elif found.text != completion.text:
-            return {}, completion.external_id
-    return fresh, None
+    def _masked(self, rows: Sequence[Row], changed: list[Match]) -> set[int]:
+        """Places of rows that are the original of a prompt in which personal data was masked."""
+        digests: dict[str, set[str]] = {}
+        masks = PromptMask.objects.filter(prompt__in=[match.prompt_id for match in changed])
+        for prompt_id, digest in masks.values_list("prompt_id", "original_digest"):
+            digests.setdefault(str(prompt_id), set()).add(digest)
+        return {
+            match.place
+            for match in changed
+            if (known := digests.get(str(match.prompt_id)))
+            and original_digest(self._staged(rows[match.place][1]).messages, key=settings.PSEUDONYM_KEY) in known
+        }

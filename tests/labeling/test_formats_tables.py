@@ -37,13 +37,13 @@ def test_csv_problems_carry_their_line(tmp_path):
     assert fine.line == 3
     assert many == Problem(4, "the record has more fields than the header")
     assert few == Problem(5, "the record has fewer fields than the header")
-    assert empty == Problem(6, "a prompt needs one of 'prompt', 'text' and 'messages': it has none of them")
+    assert empty == Problem(6, "a prompt needs one of 'prompt', 'text', 'messages' and 'few_shot': it has none of them")
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"question,answer\na,b\n", "The table has no column 'prompt', 'text' or 'messages'."),
+        (b"question,answer\na,b\n", "The table has no column 'prompt', 'text', 'messages' or 'few_shot'."),
         (b"prompt,id, prompt\na,1,b\n", "The table names the column 'prompt' twice."),
         (b"prompt,note,note\na,1,2\n", "The table names the column 'note' twice."),
         (b"prompt\ncaf\xe9\n", "The table is not UTF-8 text; save it as UTF-8."),

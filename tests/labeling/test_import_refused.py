@@ -77,7 +77,7 @@ def test_a_file_without_one_good_line_fails_even_when_bad_ones_are_left_out(proj
         ({"prompt": "  "}, "the prompt is empty"),
         (
             {"prompt": "p", "text": "t"},
-            "a prompt needs one of 'prompt', 'text' and 'messages': it has prompt and text",
+            "a prompt needs one of 'prompt', 'text', 'messages' and 'few_shot': it has prompt and text",
         ),
         ({"prompt": "p", "id": "x" * 201}, "the external id is longer than 200 characters"),
         ({"prompt": "p", "author": "x" * 201}, "the author is longer than 200 characters"),
