@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LEAST_RATE = 8_000  # prompts a second
 MOST_MEMORY = 300  # MiB
-WORDS = (
+WORDS = (  # noqa: SIM905 - a list of words is read as words
     "explain write list compare summarise name describe translate plan why how what water light school winter letter "
     "recipe train story friend market garden engine music river answer question number teacher holiday paper"
 ).split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def parse_csv(
         named = {str(name).strip(): value for name, value in values.items() if value != ""}
         return parse(_structured(named, structured))
 
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    with path.open("rb") as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as stream:
         try:
             header = stream.readline(MAX_LINE)
             delimiter = max(",;\t", key=header.count)
@@ -44,7 +45,7 @@ def parse_csv(
             rows = csv.DictReader(_lines(stream), delimiter=delimiter, strict=True)
             _check_columns([name.strip() for name in rows.fieldnames or ()], content)
             for values in rows:
-                position.read = stream.buffer.tell()
+                position.read = binary.tell()
                 yield parse_row(rows.line_num, values, row)
         except UnicodeDecodeError as error:
             raise FileError("The table is not UTF-8 text; save it as UTF-8.") from error
