@@ -2,7 +2,7 @@
 
 import pytest
 
-from people.markdown import render
+from people.markdown import LONGEST, render
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,13 @@ def test_nothing_of_it_runs(text):
         "<a href='",
     ):
         assert forbidden not in html
+
+
+@pytest.mark.parametrize("character", "[*`>_<&~|$\\")
+def test_a_text_over_the_bound_is_shown_as_it_was_written(character):
+    assert render(character * (LONGEST + 1)).startswith("<pre>")
+    assert "<pre>" not in render("x" * LONGEST)
+
+
+def test_what_is_too_long_is_still_only_text():
+    assert "<script" not in render("<script>alert(1)</script>" + "x" * LONGEST)
