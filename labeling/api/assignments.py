@@ -22,16 +22,12 @@ from rest_framework.response import Response
 from labeling.models import Assignment, Demonstration, Ranking, Task
 from labeling.permissions import project_get
 from labeling.selectors.assignments import assignment_for, completions_shown
-from labeling.services.assignments import (
-    SKIP_REASON_MAX,
-    assignment_claim_next,
-    assignment_heartbeat,
-    assignment_resume,
-    assignment_skip,
-)
+from labeling.services.assignments import assignment_heartbeat, assignment_resume
+from labeling.services.claims import assignment_claim_next
 from labeling.services.demonstrations import demonstration_submit
 from labeling.services.drafts import assignment_save_draft
 from labeling.services.rankings import ranking_submit
+from labeling.services.skips import SKIP_REASON_MAX, assignment_skip
 from people.access import LABELING, has_role
 from people.api.errors import refusals_answered
 from people.models import User

@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, time
 
-from django.db.models import Case, Count, Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from labeling.models import Assignment, Instructions, ProjectSetup, Task
+from labeling.lanes import lanes_open_to
+from labeling.models import Assignment, Instructions, ProjectSetup, RatingForm, Task
 from people.access import LABELING, projects_for
-from people.models import Project, User
+from people.models import Cohort, Membership, Project, User
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Under what a task is handed out now."""
+    """Under what a project's tasks are handed out now: its settings, and the versions that a label is given under."""
 
+    kinds: list[str]
+    overlap: int
+    max_labels: int
+    agreement_floor: int
     lease_minutes: int
+    open_cap: int
+    daily_cap: int | None
     instructions_version: int
+    form_version: int
+
+    def labels_wanted(self, task: Task) -> int:
+        """What the task says itself, else what the project says of shared tasks, else one."""
+        return task.wanted or (self.overlap if task.is_shared else 1)
+
+    def is_open(self, task: Task) -> bool:
+        """Whether the task has a slot to give away."""
+        return task.withdrawn_at is None and task.taken < self.labels_wanted(task)
+
+    def open_tasks(self, path: str = "") -> Q:
+        """`is_open` as a condition on the project's tasks; `path` leads to the task, as in `"task__"`."""
+        of_project = Q(**{f"{path}is_shared": True, f"{path}taken__lt": self.overlap}) | Q(**{f"{path}taken": 0})
+        more = Q(**{f"{path}taken__lt": F(f"{path}wanted")}) | Q(of_project, **{f"{path}wanted": None})
+        return Q(more, **{f"{path}withdrawn_at": None})
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What decides which tasks of a project a labeler may get."""
+
+    cohort: str
+    skills: tuple[str, ...]
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The lanes whose tasks they may get."""
+        return tuple(lanes_open_to(self.cohort, self.skills))
 
 
 @dataclass(frozen=True)
@@ -64,11 +99,42 @@ def tasks_open_to(labeler: User) -> QuerySet[Task]:
 
 
 def terms_of(project: Project) -> Terms:
-    """The project's lease length and newest version of its instructions (0: none written)."""
-    row = Project.objects.filter(pk=project.pk).annotate(newest=Max("instructions__version"))
-    lease_minutes, newest = row.order_by().values_list("setup__lease_minutes", "newest").get()
-    # A project that nobody has set up yet runs on the defaults.
-    return Terms(lease_minutes=lease_minutes or ProjectSetup().lease_minutes, instructions_version=newest or 0)
+    """What the project says now, in one query; a project that nobody has set up yet runs on the defaults."""
+    names = [field.name for field in fields(Terms)]
+    row = (
+        Project.objects.filter(pk=project.pk)
+        .annotate(
+            instructions_version=_newest(Instructions),
+            form_version=_newest(RatingForm),
+            **{name: F(f"setup__{name}") for name in names if not name.endswith("_version")},
+        )
+        .values("setup__id", *names)
+        .get()
+    )
+    default = ProjectSetup() if row.pop("setup__id") is None else None
+    given = {name: getattr(default, name, value) if default else value for name, value in row.items()}
+    return Terms(**given)
+
+
+def standing_of(labeler: User, project: Project) -> Standing | None:
+    """The labeler's cohort and skills in the project; None for who does not label there.
+
+    Whoever is held out in one role is held out. A superuser without a membership stands with the training labelers.
+    """
+    if not labeler.is_active:
+        return None
+    rows = Membership.objects.filter(user=labeler, project=project, role__in=LABELING).order_by()
+    found = list(rows.values_list("cohort", "skills"))
+    if not found and not labeler.is_superuser:
+        return None
+    cohorts = {cohort for cohort, _ in found}
+    skills = {str(skill) for _, given in found if isinstance(given, list) for skill in given}
+    return Standing(Cohort.HELD_OUT if Cohort.HELD_OUT in cohorts else Cohort.TRAINING, tuple(sorted(skills)))
+
+
+def _newest(versioned: type[Instructions] | type[RatingForm]) -> Coalesce:
+    newest = versioned._default_manager.filter(project=OuterRef("pk")).order_by("-version").values("version")[:1]
+    return Coalesce(Subquery(newest), Value(0))
 
 
 def queues_for(labeler: User) -> list[Queue]:

@@ -1,4 +1,4 @@
-"""Claim, lease, skip and close: how a task reaches one labeler and no other.
+"""Lease, release and close: how a task stays with one labeler until the label is in.
 
 Slots. `Task.taken` rises when a slot is leased and falls when a lease ends without a label; a submitted label keeps
 its slot. It changes only under a lock of the task's row. Locks are taken in the order labeler, task, assignment.
@@ -12,59 +12,20 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import F, Q
 from django.utils import timezone
 
-from exchange.text import storable_text
 from labeling.models import Assignment, Provenance, Task, TaskCompletion
 from labeling.selectors.assignments import assignment_for
-from labeling.selectors.tasks import Terms, labels_wanted, tasks_open_to, terms_of
+from labeling.selectors.tasks import Terms, terms_of
+from labeling.services.disputes import task_ask_again
 from people.access import LABELING, has_role
 from people.models import Project, User
 from people.refusals import Conflict, Refused
 
 State = Assignment.State
 EXPIRY_BATCH = 500
-SKIP_REASON_MAX = 300
 KEY_MAX = 64
-
-
-@transaction.atomic
-def assignment_claim_next(*, labeler: User, project: Project, kind: str | None = None) -> Assignment | None:
-    """Give the labeler work: what they hold, else what they left and is still wanted, else the first open task.
-
-    The first open task is that of the highest priority and lowest stored random key. None when nothing is open.
-    Two people never get the same slot; one person never gets a task twice. Raises Refused.
-    """
-    _require_member(labeler, project)
-    if not project.is_active:
-        raise Refused(f"The project {project.name} is closed and hands out no tasks.")
-    # One labeler claims one thing at a time: two tabs get the same task. Weak enough not to block foreign keys.
-    User.objects.select_for_update(no_key=True).only("pk").get(pk=labeler.pk)
-    terms = terms_of(project)
-    if held := _held(labeler, project, kind):
-        if held.state == State.LEASED and _renew(held, terms):
-            return held
-        taken = _take_up(held, labeler, terms)
-        if taken is not None and taken.state == State.LEASED:
-            return taken
-    open_tasks = tasks_open_to(labeler).filter(project=project).order_by("-priority", "random_key", "pk")
-    if kind:
-        open_tasks = open_tasks.filter(kind=kind)
-    task = open_tasks.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
-    if task is None:
-        # Every open task may just be locked by others who leave slots behind; wait for them before saying "none".
-        task = open_tasks.select_for_update(no_key=True, of=("self",)).first()
-    if task is None:
-        return None
-    Task.objects.filter(pk=task.pk).update(taken=F("taken") + 1)
-    return Assignment.objects.create(
-        task=task,
-        labeler=labeler,
-        lease_expires_at=lease_end(terms),
-        shown_order=_draw_order(task),
-        instructions_version=terms.instructions_version,
-    )
 
 
 def assignment_heartbeat(*, assignment_id: UUID, labeler: User) -> Assignment:
@@ -77,9 +38,9 @@ def assignment_heartbeat(*, assignment_id: UUID, labeler: User) -> Assignment:
     if assignment.state == State.SKIPPED:
         raise Conflict("You skipped this task; take it up again to go on.")
     terms = terms_of(assignment.task.project)
-    if assignment.state == State.LEASED and _renew(assignment, terms):
+    if assignment.state == State.LEASED and lease_renew(assignment, terms):
         return assignment
-    return _take_up(assignment, labeler, terms) or assignment
+    return assignment_take_up(assignment=assignment, labeler=labeler, terms=terms) or assignment
 
 
 def assignment_resume(*, assignment_id: UUID, labeler: User) -> Assignment:
@@ -88,33 +49,25 @@ def assignment_resume(*, assignment_id: UUID, labeler: User) -> Assignment:
     Raises Conflict when others have given all its labels, Refused for someone else's assignment.
     """
     assignment = assignment_own(assignment_id, labeler)
-    taken = _take_up(assignment, labeler, terms_of(assignment.task.project))
+    terms = terms_of(assignment.task.project)
+    taken = assignment_take_up(assignment=assignment, labeler=labeler, terms=terms)
     if taken is None:
         raise Conflict("Others have taken this task meanwhile; your draft is kept.")
     return taken
 
 
 @transaction.atomic
-def assignment_skip(*, assignment_id: UUID, labeler: User, reason: str) -> Assignment:
-    """Hand the task back at once, with a reason; the draft stays. Skipping twice changes nothing.
+def assignment_release(*, assignment_id: UUID, labeler: User) -> Assignment:
+    """Give the slot back at once, as when the page is left; the draft stays, and `next` offers the task again first.
 
-    Raises Refused without a reason, Conflict once the label is submitted.
+    Releasing what is not in work changes nothing. Raises Refused for someone else's assignment.
     """
-    reason = storable_text(reason).strip()
-    if not reason:
-        raise Refused("Say in a few words why you skip the task.")
-    if len(reason) > SKIP_REASON_MAX:
-        raise Refused(f"The reason is {len(reason)} characters long; keep it to {SKIP_REASON_MAX}.")
     assignment = assignment_lock(assignment_id=assignment_id, labeler=labeler)
-    if assignment.state == State.SUBMITTED:
-        raise Conflict("This task is submitted already and cannot be skipped.")
-    if assignment.state == State.SKIPPED:
-        return assignment
     if assignment.state == State.LEASED:
-        Task.objects.filter(pk=assignment.task_id).update(taken=F("taken") - 1)
-    assignment.state = State.SKIPPED
-    assignment.skip_reason = reason
-    assignment.save(update_fields=["state", "skip_reason"])
+        slot_give_back(assignment)
+        assignment.state = State.EXPIRED
+        assignment.lease_expires_at = timezone.now()
+        assignment.save(update_fields=["state", "lease_expires_at"])
     return assignment
 
 
@@ -187,16 +140,33 @@ def key_check(key: str) -> None:
 
 
 def assignment_close(*, assignment: Assignment, key: str) -> None:
-    """Mark the locked assignment as submitted. A lease that had ended takes an open slot, else the label is extra."""
+    """Mark the locked assignment as submitted. A lease that had ended takes an open slot, else the label is extra.
+
+    Where people disagree on the task, it asks for one more label.
+    """
+    terms = terms_of(assignment.task.project)
     if assignment.state == State.EXPIRED:
-        took = Task.objects.filter(pk=assignment.task_id, taken__lt=labels_wanted()).update(taken=F("taken") + 1)
-        assignment.is_extra = not took
+        assignment.is_extra = not _slot_take(assignment.task, terms)
     assignment.state = State.SUBMITTED
     assignment.idempotency_key = key
     assignment.submitted_at = timezone.now()
-    assignment.save(
-        update_fields=["state", "idempotency_key", "submitted_at", "is_extra", "focus_seconds", "signals"]
-    )
+    assignment.save(update_fields=["state", "idempotency_key", "submitted_at", "is_extra", "focus_seconds", "signals"])
+    task_ask_again(task=assignment.task, terms=terms)
+
+
+def assignment_start(*, assignment: Assignment, terms: Terms) -> None:
+    """Put the locked assignment, or a new one, into work: a lease, the versions in force, the answers in an order."""
+    assignment.state = State.LEASED
+    assignment.lease_expires_at = lease_end(terms)
+    if not assignment.shown_order:
+        assignment.shown_order = _draw_order(assignment.task_id)
+        assignment.instructions_version = terms.instructions_version
+        assignment.form_version = terms.form_version
+
+
+def slot_give_back(assignment: Assignment) -> None:
+    """Free the slot of a locked assignment that is in work or offered."""
+    Task.objects.filter(pk=assignment.task_id).update(taken=F("taken") - 1)
 
 
 def provenance_of(labeler: User) -> str:
@@ -226,17 +196,7 @@ def _require_member(labeler: User, project: Project) -> None:
         raise Refused(f"You do not label in the project {project.name} any more.")
 
 
-def _held(labeler: User, project: Project, kind: str | None) -> Assignment | None:
-    """What the labeler has in work, else the oldest that they left and that still has an open slot."""
-    mine = Assignment.objects.filter(labeler=labeler, task__project=project)
-    mine = mine.filter(Q(state=State.LEASED) | Q(state=State.EXPIRED, task__taken__lt=labels_wanted("task__")))
-    if kind:
-        mine = mine.filter(task__kind=kind)
-    in_work_first = Case(When(state=State.LEASED, then=0), default=1)
-    return mine.select_related("task__prompt", "task__project").order_by(in_work_first, "claimed_at").first()
-
-
-def _renew(assignment: Assignment, terms: Terms) -> bool:
+def lease_renew(assignment: Assignment, terms: Terms) -> bool:
     """Renew a running lease; False when it ended meanwhile."""
     assignment.lease_expires_at = lease_end(terms)
     running = Assignment.objects.filter(pk=assignment.pk, state=State.LEASED)
@@ -244,25 +204,29 @@ def _renew(assignment: Assignment, terms: Terms) -> bool:
 
 
 @transaction.atomic
-def _take_up(assignment: Assignment, labeler: User, terms: Terms) -> Assignment | None:
-    """Renew the lease, or take a slot again for one that ended or was skipped; None when no slot is open."""
+def assignment_take_up(*, assignment: Assignment, labeler: User, terms: Terms) -> Assignment | None:
+    """Renew the lease, or take a slot again for one that ended or was skipped; None when no slot is open.
+
+    An offered one has its slot already. A submitted one is returned as it is.
+    """
     locked = assignment_lock(assignment_id=assignment.pk, labeler=labeler)
     if locked.state == State.SUBMITTED:
         return locked
-    if locked.state != State.LEASED:
-        if not Task.objects.filter(pk=locked.task_id, taken__lt=labels_wanted()).update(taken=F("taken") + 1):
-            return None
-        locked.state = State.LEASED
-    locked.lease_expires_at = lease_end(terms)
-    locked.save(update_fields=["state", "lease_expires_at"])
+    if locked.state in (State.EXPIRED, State.SKIPPED) and not _slot_take(locked.task, terms):
+        return None
+    assignment_start(assignment=locked, terms=terms)
+    locked.save(update_fields=["state", "lease_expires_at", "shown_order", "instructions_version", "form_version"])
     return locked
 
 
-def _draw_order(task: Task) -> list[str]:
-    """The completions of a ranking task in a random order, so that no place on the page favours a model."""
-    if task.kind != Task.Kind.RANKING:
-        return []
-    ids = TaskCompletion.objects.filter(task=task).values_list("completion_id", flat=True)
+def _slot_take(task: Task, terms: Terms) -> bool:
+    """Take one slot of the task, whose row is locked; False when none is open."""
+    return bool(Task.objects.filter(terms.open_tasks(), pk=task.pk).update(taken=F("taken") + 1))
+
+
+def _draw_order(task_id: int) -> list[str]:
+    """The completions of a task in a random order, so that no place on the page favours a model."""
+    ids = TaskCompletion.objects.filter(task=task_id).order_by().values_list("completion_id", flat=True)
     shown = [str(completion_id) for completion_id in ids]
     random.shuffle(shown)
     return shown

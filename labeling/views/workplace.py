@@ -22,8 +22,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from labeling.models import Assignment, Task
 from labeling.selectors.assignments import assignment_for
 from labeling.selectors.tasks import done_today, instructions_of, terms_of
-from labeling.services.assignments import assignment_claim_next, assignment_resume, assignment_skip
+from labeling.services.assignments import assignment_resume
+from labeling.services.claims import assignment_claim_next
 from labeling.services.drafts import assignment_save_draft
+from labeling.services.skips import assignment_skip
 from labeling.views import ranking_page, writing_page
 from people.access import LABELING, has_role
 from people.models import Project, User

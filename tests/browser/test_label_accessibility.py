@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from labeling.services.assignments import assignment_claim_next
+from labeling.services.claims import assignment_claim_next
 from labeling.services.drafts import assignment_save_draft
 from labeling.services.rankings import ranking_submit
 from tests.browser.conftest import PHONE, WIDE

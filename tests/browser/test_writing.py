@@ -9,7 +9,8 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from labeling.models import Assignment, Demonstration
-from labeling.services.assignments import assignment_claim_next, leases_expire
+from labeling.services.assignments import leases_expire
+from labeling.services.claims import assignment_claim_next
 from people.models import User
 from tests.browser.conftest import PHONE
 from tests.browser.label_data import everyday

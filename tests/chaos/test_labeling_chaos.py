@@ -16,16 +16,12 @@ from django.db.models import Count
 from django.utils import timezone
 
 from labeling.models import Assignment, Demonstration, Ranking, Task
-from labeling.services.assignments import (
-    assignment_claim_next,
-    assignment_heartbeat,
-    assignment_resume,
-    assignment_skip,
-    leases_expire,
-)
+from labeling.services.assignments import assignment_heartbeat, assignment_resume, leases_expire
+from labeling.services.claims import assignment_claim_next
 from labeling.services.demonstrations import demonstration_submit
 from labeling.services.drafts import assignment_save_draft
 from labeling.services.rankings import ranking_submit
+from labeling.services.skips import assignment_skip
 from people.refusals import Refused
 from tests.labeling.threads import together
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project, make_ranking_task

@@ -8,13 +8,11 @@ import pytest
 from django.utils import timezone
 
 from labeling.models import Assignment
-from labeling.services.assignments import (
-    assignment_claim_next,
-    assignment_skip,
-    leases_expire,
-)
+from labeling.services.assignments import leases_expire
+from labeling.services.claims import assignment_claim_next
 from labeling.services.demonstrations import demonstration_submit
 from labeling.services.drafts import assignment_save_draft
+from labeling.services.skips import assignment_skip
 from people.refusals import Conflict, Refused
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project
 

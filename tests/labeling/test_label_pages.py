@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from labeling.models import Assignment, Demonstration, Ranking
-from labeling.services.assignments import assignment_claim_next, leases_expire
+from labeling.services.assignments import leases_expire
+from labeling.services.claims import assignment_claim_next
 from labeling.services.drafts import assignment_save_draft
 from people.models import Membership, Role
 from tests.labeling.work import (

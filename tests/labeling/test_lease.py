@@ -8,14 +8,10 @@ import pytest
 from django.utils import timezone
 
 from labeling.models import Assignment
-from labeling.services.assignments import (
-    assignment_claim_next,
-    assignment_heartbeat,
-    assignment_resume,
-    assignment_skip,
-    leases_expire,
-)
+from labeling.services.assignments import assignment_heartbeat, assignment_resume, leases_expire
+from labeling.services.claims import assignment_claim_next
 from labeling.services.drafts import assignment_save_draft
+from labeling.services.skips import assignment_skip
 from people.models import Membership
 from people.refusals import Conflict, Refused
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project, open_slots

@@ -8,9 +8,11 @@ import pytest
 from django.utils import timezone
 
 from labeling.models import Assignment, Demonstration, Ranking, Rating, Task
-from labeling.services.assignments import assignment_claim_next, assignment_skip, leases_expire
+from labeling.services.assignments import leases_expire
+from labeling.services.claims import assignment_claim_next
 from labeling.services.demonstrations import demonstration_submit
 from labeling.services.rankings import ranking_submit
+from labeling.services.skips import assignment_skip
 from people.models import Membership
 from people.refusals import Conflict, Refused
 from tests.labeling.threads import together
