@@ -1,31 +1,84 @@
-"""How a project is labeled: settings that can be changed, instructions that are only added."""
+"""The labeling settings of a project, in groups, with what a change of them would do."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, QuerySet
-from django.forms import ModelChoiceField, ModelForm, ValidationError
-from django.http import HttpRequest
+from django.forms import ModelChoiceField, ModelForm, MultipleChoiceField
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from labeling.admin.owned import OwnedAdmin, manages
-from labeling.models import Instructions, ProjectSetup
-from labeling.services.instructions import MAX_CHARACTERS, instructions_add
+from labeling.models import ProjectSetup, Task
+from labeling.selectors.effects import setup_effects
+from labeling.services.projects import SETTINGS, project_setup_update
 from labeling.services.snapshots import snapshot_create
 from labeling.tasks import snapshot_call
 from people.models import User
 from people.refusals import Refused
 
 
+class SetupForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic at run time
+    """The settings, with the kinds of task to tick."""
+
+    kinds = MultipleChoiceField(
+        choices=Task.Kind.choices,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Kinds of task that are handed out. Those of other kinds wait.",
+        error_messages={"required": "A project hands out at least one kind of task."},
+    )
+
+    class Meta:
+        model = ProjectSetup
+        fields = ["project", *SETTINGS]
+
+
 @admin.register(ProjectSetup)
 class ProjectSetupAdmin(OwnedAdmin):
     """The labeling settings of a project."""
 
-    list_display = ["project", "overlap", "lease_minutes", "valid_percent", "test_percent", "open_demonstrations"]
+    form = SetupForm
+    list_display = ["project", "answers_per_task", "overlap", "shared_percent", "max_labels", "priority"]
     list_select_related = ["project"]
     search_fields = ["project__name", "project__slug"]
-    fields = ["project", "overlap", "lease_minutes", "valid_percent", "test_percent", "open_demonstrations"]
+    change_form_after_template = "admin/labeling/setup_effects.html"
+    fieldsets = [
+        (None, {"fields": ["project"]}),
+        (
+            "What is asked",
+            {
+                "fields": ["kinds", "answers_per_task", "allow_ties", "strength_levels", "open_demonstrations"],
+                "description": "The rating form and the instructions have pages of their own.",
+            },
+        ),
+        (
+            "How many labels",
+            {
+                "fields": ["overlap", "shared_percent", "max_labels", "agreement_floor"],
+                "description": "A share of the tasks goes to several people: only those show how well people agree.",
+            },
+        ),
+        (
+            "Who gets what, and for how long",
+            {
+                "fields": ["skills_by", "priority", "lease_minutes", "open_cap", "daily_cap", "edit_window_hours"],
+                "description": "Training and held-out labelers never get the same tasks, whatever stands here.",
+            },
+        ),
+        (
+            "Where prompts go",
+            {
+                "fields": ["split_by", "valid_percent", "test_percent", "keep_originals"],
+                "description": "An author's prompts are in one split, drawn with the first of them, and never move.",
+            },
+        ),
+    ]
     actions = ["freeze"]
 
     @admin.action(description="Freeze a snapshot of the selected projects")
@@ -39,6 +92,49 @@ class ProjectSetupAdmin(OwnedAdmin):
             else:
                 snapshot_call(snapshot.pk)
                 self.message_user(request, f"{setup.project.name} is being frozen.", messages.SUCCESS)
+
+    def get_urls(self) -> list[URLPattern]:
+        """With what a change would do."""
+        site = self.admin_site
+        effects = path("<int:pk>/effects/", site.admin_view(self.effects), name="labeling_projectsetup_effects")
+        return [effects, *super().get_urls()]
+
+    def effects(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What the settings typed so far would do, as a piece of the page. Nothing is stored."""
+        return require_POST(self._effects)(request, pk)
+
+    def _effects(self, request: HttpRequest, pk: int) -> HttpResponse:
+        setup = self.get_queryset(request).select_related("project").filter(pk=pk).first()
+        if setup is None:
+            raise Http404("No such setup.")
+        if not self.has_change_permission(request, setup):
+            raise PermissionDenied("Only managers of the project may change its settings.")
+        form = self.get_form(request, setup)(request.POST, instance=ProjectSetup.objects.get(pk=pk))
+        refused = [] if form.is_valid() else [_sentence(form, name, said) for name, said in form.errors.items()]
+        said = [] if refused else setup_effects(setup, form.instance)
+        return render(request, "admin/labeling/effects.html", {"refused": refused, "effects": said})
+
+    def save_model(self, request: HttpRequest, obj: ProjectSetup, form: ModelForm[ProjectSetup], change: bool) -> None:
+        """Store what the service takes, and say what the change does."""
+        before = ProjectSetup.objects.filter(project=obj.project).first() or ProjectSetup(project=obj.project)
+        for sentence in setup_effects(before, obj) if change else []:
+            self.message_user(request, sentence, messages.INFO)
+        stored = project_setup_update(project=obj.project, **{name: getattr(obj, name) for name in SETTINGS})
+        obj.pk = stored.pk
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """With the address that says what a change would do."""
+        context = extra_context or {}
+        if object_id.isdecimal():
+            url = reverse("admin:labeling_projectsetup_effects", args=[object_id])
+            context["effects_attrs"] = {"type": "button", "hx-post": url, "hx-target": "#effects"}
+        return cast(HttpResponse, super().change_view(request, object_id, form_url, context))
 
     def get_readonly_fields(self, request: HttpRequest, obj: ProjectSetup | None = None) -> list[str]:
         """A setup stays with its project."""
@@ -62,36 +158,6 @@ class ProjectSetupAdmin(OwnedAdmin):
         return manages(request, self.project_of(obj))
 
 
-class InstructionsForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic at run time
-    """A new version, checked by the service's own rule."""
-
-    class Meta:
-        model = Instructions
-        fields = ["project", "text", "change_note"]
-
-    def clean_text(self) -> str:
-        """A text that the service takes."""
-        text = str(self.cleaned_data["text"])
-        if len(text) > MAX_CHARACTERS:
-            raise ValidationError(f"Instructions may have at most {MAX_CHARACTERS:,} characters.")
-        return text
-
-
-@admin.register(Instructions)
-class InstructionsAdmin(OwnedAdmin):
-    """Versions of a project's instructions. A new version is added; none is changed."""
-
-    form = InstructionsForm
-    list_display = ["project", "version", "change_note", "created_at"]
-    list_filter = ["project"]
-    list_select_related = ["project"]
-    fields = ["project", "text", "change_note"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Managers."""
-        return manages(request, None)
-
-    def save_model(self, request: HttpRequest, obj: Instructions, form: ModelForm[Instructions], change: bool) -> None:
-        """Add the next version; the same text again leads to the version that is there."""
-        added = instructions_add(project=obj.project, text=obj.text, change_note=obj.change_note)
-        obj.pk, obj.version = added.pk, added.version
+def _sentence(form: ModelForm[ProjectSetup], name: str, said: Any) -> str:
+    label = form.fields[name].label if name in form.fields else ""
+    return f"{label}: {said[0]}" if label else str(said[0])

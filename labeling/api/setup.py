@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.models import Instructions, ProjectSetup
+from labeling.models import Instructions, ProjectSetup, Task
 from labeling.permissions import project_get
 from labeling.services.instructions import instructions_add
-from labeling.services.projects import project_setup_ensure, project_setup_update
+from labeling.services.projects import SETTINGS, project_setup_ensure, project_setup_update
 from people.access import MANAGING
 from people.api.errors import refusals_answered
 from people.models import Role, User
@@ -23,9 +23,15 @@ from people.models import Role, User
 class SetupSerializer(serializers.ModelSerializer[ProjectSetup]):
     """The labeling settings of a project."""
 
+    kinds = serializers.ListField(
+        child=serializers.ChoiceField(choices=Task.Kind.choices),
+        allow_empty=False,
+        help_text="Kinds of task that are handed out. Those of other kinds wait.",
+    )
+
     class Meta:
         model = ProjectSetup
-        fields = ["overlap", "lease_minutes", "valid_percent", "test_percent", "open_demonstrations"]
+        fields = SETTINGS
 
 
 class InstructionsSerializer(serializers.ModelSerializer[Instructions]):
@@ -33,7 +39,15 @@ class InstructionsSerializer(serializers.ModelSerializer[Instructions]):
 
     class Meta:
         model = Instructions
-        fields = ["version", "text", "change_note", "created_at"]
+        fields = [
+            "version",
+            "text",
+            "examples",
+            "training_priorities",
+            "evaluation_priorities",
+            "change_note",
+            "created_at",
+        ]
         read_only_fields = ["version", "created_at"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
@@ -9,7 +11,27 @@ from labeling.models import ProjectSetup
 from people.models import Project
 from people.refusals import Refused
 
-_SETTINGS = ("overlap", "lease_minutes", "valid_percent", "test_percent", "open_demonstrations")
+SETTINGS = (
+    "kinds",
+    "answers_per_task",
+    "allow_ties",
+    "strength_levels",
+    "open_demonstrations",
+    "overlap",
+    "shared_percent",
+    "max_labels",
+    "agreement_floor",
+    "skills_by",
+    "priority",
+    "lease_minutes",
+    "open_cap",
+    "daily_cap",
+    "edit_window_hours",
+    "split_by",
+    "valid_percent",
+    "test_percent",
+    "keep_originals",
+)
 
 
 def project_setup_ensure(*, project: Project) -> ProjectSetup:
@@ -19,12 +41,12 @@ def project_setup_ensure(*, project: Project) -> ProjectSetup:
 
 
 @transaction.atomic
-def project_setup_update(*, project: Project, **settings: int | bool) -> ProjectSetup:
-    """Change some of a project's settings. What exists already, its splits included, stays as it is.
+def project_setup_update(*, project: Project, **settings: Any) -> ProjectSetup:
+    """Change some of a project's settings. What exists already, tasks and splits included, stays as it is.
 
-    Raises Refused when a value is out of its range or the splits leave less than a tenth for training.
+    Raises Refused when a value is out of its range, or when settings cannot mean anything together.
     """
-    if unknown := sorted(settings.keys() - set(_SETTINGS)):
+    if unknown := sorted(settings.keys() - set(SETTINGS)):
         raise Refused(f"The setup of a project has no setting {unknown[0]!r}.")
     project_setup_ensure(project=project)
     setup = ProjectSetup.objects.select_for_update().get(project=project)
