@@ -27,11 +27,16 @@ def storable(draft: Json) -> dict[str, Json]:
     if not isinstance(draft, dict):
         raise DraftError("A draft is a JSON object.")
     clean = _clean(draft, MAX_DEPTH)
-    size = len(json.dumps(clean, ensure_ascii=False).encode())
+    size = size_of(clean)
     if size > MAX_BYTES:
         raise DraftError(f"The draft is {size:,} bytes long, more than the {MAX_BYTES:,} that can be saved.")
     assert isinstance(clean, dict)  # noqa: S101 - tells the type checker what holds
     return clean
+
+
+def size_of(draft: Json) -> int:
+    """How many bytes of JSON a draft is."""
+    return len(json.dumps(draft, ensure_ascii=False).encode())
 
 
 def _clean(value: Json, depth: int) -> Json:

@@ -79,5 +79,7 @@ def test_a_submitted_task_takes_no_draft(assignment, ada):
 
 
 def test_saving_takes_few_queries_whatever_the_size(assignment, ada, django_assert_num_queries):
-    with django_assert_num_queries(4):  # the assignment, the membership, the terms, the update
-        save(assignment, ada, {"text": "x" * 500_000})
+    # The assignment, the membership, the lock, the terms, the update and the revision, in a transaction of two.
+    for size in (10, 500_000):
+        with django_assert_num_queries(8):
+            save(assignment, ada, {"text": "x" * size})
