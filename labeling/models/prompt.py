@@ -54,6 +54,15 @@ class Prompt(models.Model):
     kind = models.CharField(max_length=12, choices=PromptKind.choices, blank=True)
     category = models.CharField(max_length=60, blank=True)
     language = models.CharField(max_length=20, blank=True)
+    language_step = models.ForeignKey(
+        "labeling.CurationStep",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="languages_filled",
+        db_index=False,
+        help_text="The curation step that told the language; empty where the source did.",
+    )
     split = models.CharField(max_length=10, choices=Split.choices)
     parent = models.ForeignKey(
         "self",
