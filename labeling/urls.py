@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from labeling.api import assignments, forms, imports, prompts, setup, snapshots
+from labeling.api import assignments, flags, forms, imports, labels, prompts, setup, snapshots, tasks
 from labeling.views import data, label, workplace
 
 data_pages: list[URLPattern | URLResolver] = [
@@ -46,7 +46,18 @@ assignments_api: list[URLPattern | URLResolver] = [
     path("assignments/<uuid:pk>/heartbeat/", assignments.assignment_heartbeat_view, name="api-assignment-heartbeat"),
     path("assignments/<uuid:pk>/resume/", assignments.assignment_resume_view, name="api-assignment-resume"),
     path("assignments/<uuid:pk>/skip/", assignments.assignment_skip_view, name="api-assignment-skip"),
-    path("assignments/<uuid:pk>/submit/", assignments.assignment_submit, name="api-assignment-submit"),
+    path("assignments/<uuid:pk>/release/", assignments.assignment_release_view, name="api-assignment-release"),
+    path("assignments/<uuid:pk>/submit/", labels.assignment_submit, name="api-assignment-submit"),
+    path("assignments/<uuid:pk>/continue/", labels.assignment_continue, name="api-assignment-continue"),
+    path("assignments/<uuid:pk>/flag/", flags.assignment_flag, name="api-assignment-flag"),
+    path("assignments/next/", assignments.assignments_next_anywhere, name="api-next-anywhere"),
+    path("projects/<slug:slug>/flags/", flags.FlagsView.as_view(), name="api-flags"),
+    path("projects/<slug:slug>/skips/", flags.SkipsView.as_view(), name="api-skips"),
+    path("flags/<int:pk>/settle/", flags.flag_settle_view, name="api-flag-settle"),
+    path("tasks/<int:pk>/", tasks.TaskView.as_view(), name="api-task"),
+    path("tasks/<int:pk>/offers/", tasks.OffersView.as_view(), name="api-offers"),
+    path("offers/<uuid:pk>/", tasks.offer_view, name="api-offer"),
+    path("prompts/<uuid:pk>/completions/", tasks.prompt_answers, name="api-prompt-completions"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

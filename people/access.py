@@ -27,6 +27,16 @@ def has_role(user: User | AnonymousUser, project: Project, roles: tuple[Role, ..
     return Membership.objects.filter(user_id=user.pk, project=project, role__in=roles).exists()
 
 
+def roles_of(user: User | AnonymousUser, project: Project) -> frozenset[str]:
+    """The roles that the user holds in the project; every role for a superuser."""
+    if not user.is_authenticated or not user.is_active:
+        return frozenset()
+    if user.is_superuser:
+        return frozenset(Role)
+    mine = Membership.objects.filter(user_id=user.pk, project=project).order_by()
+    return frozenset(mine.values_list("role", flat=True))
+
+
 def projects_for(user: User | AnonymousUser, roles: tuple[Role, ...]) -> QuerySet[Project]:
     """The projects in which the user holds one of `roles`."""
     if not user.is_authenticated or not user.is_active:

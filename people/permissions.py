@@ -6,7 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
-from people.access import has_role
+from people.access import roles_of
 from people.models import Project, Role, User
 
 
@@ -16,8 +16,9 @@ def project_get(user: User | AnonymousUser, slug: str, roles: tuple[Role, ...]) 
     Raises Http404 for strangers and unknown slugs, PermissionDenied for members with another role.
     """
     project = Project.objects.filter(slug=slug).first()
-    if project is None or not has_role(user, project, tuple(Role)):
+    held = roles_of(user, project) if project is not None else frozenset()
+    if project is None or not held:
         raise Http404("No such project.")
-    if not has_role(user, project, roles):
+    if held.isdisjoint(roles):
         raise PermissionDenied("Your role in this project does not allow this.")
     return project

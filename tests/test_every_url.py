@@ -25,6 +25,7 @@ from labeling.models import (
     Completion,
     CompletionBatch,
     Demonstration,
+    Flag,
     Import,
     Instructions,
     ProjectSetup,
@@ -34,7 +35,7 @@ from labeling.models import (
     Task,
     TaskCompletion,
 )
-from people.models import Membership, Project, Role, User
+from people.models import AccessToken, Membership, Project, Role, User
 from training.models import Checkpoint, PublishedSnapshot, Run
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +52,11 @@ TABLE = {
     "api-schema": "GET 200 200 200 200 200 200 200",
     "api-docs": "GET 200 200 200 200 200 200 200",
     "api-token": "POST 401 401 401 401 401 401 401",
+    "account-tokens": "GET 302 200 200 200 200 200 200",
+    "account-token-revoke": "POST 302 404 302 404 404 404 404",
+    "api-tokens": "GET 401 200 200 200 200 200 200",
+    "api-token-detail": "DELETE 401 404 204 404 404 404 404",
+    "api-member": "PATCH 401 404 403 403 200 403 200",
     "api-me": "GET 401 200 200 200 200 200 200",
     "api-projects": "GET 401 200 200 200 200 200 200",
     "api-project": "GET 401 404 200 200 200 200 200",
@@ -87,6 +93,17 @@ TABLE = {
     "api-assignment-resume": "POST 401 404 200 404 404 404 404",
     "api-assignment-skip": "POST 401 404 400 404 404 404 404",
     "api-assignment-submit": "POST 401 404 400 404 404 404 404",
+    "api-assignment-release": "POST 401 404 200 404 404 404 404",
+    "api-assignment-continue": "POST 401 404 400 404 404 404 404",
+    "api-assignment-flag": "POST 401 404 400 404 404 404 404",
+    "api-next-anywhere": "POST 401 204 201 201 201 204 201",
+    "api-flags": "GET 401 404 403 403 200 403 200",
+    "api-skips": "GET 401 404 403 403 200 403 200",
+    "api-flag-settle": "POST 401 404 403 403 200 403 200",
+    "api-task": "GET 401 404 403 403 200 403 200",
+    "api-offers": "GET 401 404 403 403 200 403 200",
+    "api-offer": "DELETE 401 404 403 403 204 403 204",
+    "api-prompt-completions": "POST 401 404 403 403 400 400 400",
     # training
     "run-list": "GET 302 200 403 200 200 200 200",
     "run-new": "GET 302 200 403 403 200 200 200",
@@ -133,8 +150,13 @@ def world(settings, tmp_path):
     Membership.objects.create(
         user=people["stranger"], project=Project.objects.create(slug="other", name="Other"), role=Role.ENGINEER
     )
+    token, _ = AccessToken.objects.create(user=people["labeler"])
     return SimpleNamespace(
-        project=project, people=people, **labeled(project, people["labeler"]), **trained(project, tmp_path)
+        project=project,
+        people=people,
+        token=token,
+        **labeled(project, people["labeler"]),
+        **trained(project, tmp_path),
     )
 
 
@@ -154,16 +176,22 @@ def labeled(project, labeler):
     for task in tasks:
         for position, completion in enumerate(completions):
             TaskCompletion.objects.create(task=task, completion=completion, position=position)
-    Task.objects.filter(pk=tasks[0].pk).update(withdrawn_at=timezone.now())
+    Task.objects.filter(pk=tasks[0].pk).update(withdrawn_at=timezone.now(), taken=1)
     Task.objects.filter(pk=tasks[1].pk).update(wanted=5)
     assignment = Assignment.objects.create(
         task=tasks[0], labeler=labeler, lease_expires_at=timezone.now() + timedelta(hours=1), shown_order=ids
     )
     Demonstration.objects.create(prompt=prompt, text="Because.", provenance="imported", external_id="d")
     Ranking.objects.create(prompt=prompt, groups=[[ids[0]], [ids[1]]], provenance="imported", external_id="r")
+    reviewer = User.objects.get(username="reviewer")
+    offered = Task.objects.create(project=project, prompt=prompt, kind="ranking", taken=1)
     return {
         "prompt": prompt,
         "assignment": assignment,
+        "offer": Assignment.objects.create(
+            task=offered, labeler=reviewer, state="offered", lease_expires_at=timezone.now()
+        ),
+        "flag": Flag.objects.create(task=tasks[0], raised_by=labeler, note="Cut off."),
         "import_": Import.objects.create(project=project, format="prompts", file_name="a.jsonl", state="done"),
         "snapshot": Snapshot.objects.create(project=project, state="done", digest="c" * 64),
     }
@@ -209,6 +237,10 @@ def address(name, world):
         "import": {"pk": world.import_.pk},
         "snapshot": {"pk": world.snapshot.pk},
         "assignment": {"pk": world.assignment.pk},
+        "flag-settle": {"pk": world.flag.pk},
+        "task": {"pk": world.offer.task_id},
+        "offers": {"pk": world.offer.task_id},
+        "api-offer": {"pk": world.offer.pk},
         "label-skip": {"pk": world.assignment.pk},
         "label-resume": {"pk": world.assignment.pk},
         "run": {"run_id": world.run.pk},
@@ -216,6 +248,8 @@ def address(name, world):
         "model-detail": {"digest": world.checkpoint.digest},
         "snapshot-detail": {"digest": world.published.digest},
         "settings": {"kind": "sft"},
+        "token": {"handle": world.token.handle},
+        "member": {"slug": world.project.slug, "username": "labeler", "role": "labeler"},
         "form": {"slug": world.project.slug, "version": 0},
         "project": {"slug": world.project.slug},
     }
@@ -258,12 +292,13 @@ def test_every_person_gets_what_the_table_says(client, world, name):
 def test_what_does_not_exist_is_not_found(client, world, name):
     pattern = next(p for p in everything() if p.name == name)
     unknown = {
-        "slug": "none", "pk": 10**6, "run_id": 10**6, "digest": "0" * 64, "name": "none", "kind": "none", "version": 10**6,
+        "slug": "none", "pk": 10**6, "run_id": 10**6, "digest": "0" * 64, "name": "none", "kind": "none",
+        "version": 10**6, "handle": uuid.UUID(int=0), "username": "none", "role": "none",
     }  # fmt: skip
     kwargs = {key: unknown[key] for key in pattern.pattern.converters}
     if not kwargs:
         return
-    if "uuid" in str(pattern.pattern):
+    if "uuid:pk" in str(pattern.pattern):
         kwargs["pk"] = uuid.UUID(int=0)
     client.force_login(world.people["superuser"])
     method = TABLE[name].split()[0]

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from labeling.models import Assignment, Completion, Task
-from people.models import User
+from django.db.models import Exists, OuterRef, QuerySet, Value
+
+from labeling.models import Assignment, Completion
+from people.access import LABELING
+from people.models import Membership, User
+
+
+def assignments_of(labeler: User) -> QuerySet[Assignment]:
+    """The labeler's assignments with task, prompt, project and setup; `may_label` says if they still label there."""
+    member = Membership.objects.filter(user=labeler, project=OuterRef("task__project"), role__in=LABELING)
+    may_label = Value(True) if labeler.is_superuser else Exists(member)
+    mine = Assignment.objects.filter(labeler=labeler).select_related("task__prompt", "task__project__setup")
+    return mine.annotate(may_label=may_label)
 
 
 def assignment_for(labeler: User, assignment_id: UUID) -> Assignment | None:
-    """The labeler's own assignment with its task, prompt and project; None for unknown ones and for other people's."""
-    found = Assignment.objects.filter(pk=assignment_id, labeler=labeler)
-    return found.select_related("task__prompt", "task__project").first()
+    """The labeler's own assignment, as in `assignments_of`; None for unknown ones and for other people's."""
+    return assignments_of(labeler).filter(pk=assignment_id).first()
+
+
+def may_label(assignment: Assignment) -> bool:
+    """Whether the labeler of an assignment from `assignments_of` labels in its project still."""
+    return bool(assignment.may_label)  # type: ignore[attr-defined]  # annotated there
 
 
 def completions_shown(assignment: Assignment) -> list[Completion]:
     """The completions of a ranking task in the order drawn for this labeler; empty for a demonstration."""
-    if assignment.task.kind != Task.Kind.RANKING:
+    if not assignment.shown_order:
         return []
     by_id = {str(c.pk): c for c in Completion.objects.filter(pk__in=assignment.shown_order)}
     return [by_id[completion_id] for completion_id in assignment.shown_order if completion_id in by_id]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from django.db.models import Count, Q, QuerySet
 
 from exchange import records
-from labeling.models import Completion, Demonstration, Prompt, Provenance, Ranking, Split
+from labeling.models import Completion, Demonstration, Prompt, Provenance, Ranking, Split, Task
 from labeling.pseudonyms import account_key, source_key
 from people.models import Cohort, Membership, Project
 
@@ -27,8 +27,8 @@ class BrokenLabel(Exception):
 
 
 def frozen_prompts(project: Project) -> Iterator[records.Prompt]:
-    """All prompts, by id."""
-    for prompt in Prompt.objects.filter(project=project).order_by("pk").iterator(chunk_size=_AT_ONCE):
+    """All prompts in use, by id."""
+    for prompt in Prompt.objects.filter(project=project, dropped_by=None).order_by("pk").iterator(chunk_size=_AT_ONCE):
         yield records.Prompt(
             id=str(prompt.pk),
             messages=_messages(prompt),
@@ -89,9 +89,11 @@ def _held_out_in_training(project: Project) -> Q:
 
 
 def _usable(kind: type[LabelRow], project: Project) -> QuerySet[LabelRow]:
-    """The labels that stand: not superseded by a correction, and not of held-out people on training prompts."""
-    standing = kind.objects.filter(prompt__project=project, superseded_at=None)
-    return standing.exclude(_held_out_in_training(project))
+    """The labels that stand: not superseded by a correction, not given to evaluate models, not on prompts that curation
+    took out of use, and not of held-out people on training prompts.
+    """
+    standing = kind.objects.filter(prompt__project=project, prompt__dropped_by=None, superseded_at=None)
+    return standing.exclude(assignment__task__kind=Task.Kind.EVALUATION).exclude(_held_out_in_training(project))
 
 
 def _by_provenance(rows: QuerySet[Any]) -> dict[str, int]:

@@ -29,6 +29,13 @@ class Terms:
     instructions_version: int
     form_version: int
 
+    @classmethod
+    def read_with(cls, project: Project) -> Terms:
+        """Without a query, for a project that was read with its setup; the versions are not known then, and 0."""
+        setup = setup_of(project)
+        names = [field.name for field in fields(cls) if not field.name.endswith("_version")]
+        return cls(**{name: getattr(setup, name) for name in names}, instructions_version=0, form_version=0)
+
     def labels_wanted(self, task: Task) -> int:
         """What the task says itself, else what the project says of shared tasks, else one."""
         return task.wanted or (self.overlap if task.is_shared else 1)
@@ -96,6 +103,14 @@ def tasks_open_to(labeler: User) -> QuerySet[Task]:
     had = Assignment.objects.filter(task=OuterRef("pk"), labeler=labeler)
     tasks = Task.objects.filter(~Exists(had), withdrawn_at=None)
     return tasks.annotate(labels=labels_wanted()).filter(taken__lt=F("labels"))
+
+
+def setup_of(project: Project) -> ProjectSetup:
+    """The project's setup, as it was read with the project where it was; the defaults where nobody has set it up."""
+    try:
+        return project.setup
+    except ProjectSetup.DoesNotExist:
+        return ProjectSetup(project=project)
 
 
 def terms_of(project: Project) -> Terms:

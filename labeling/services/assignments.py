@@ -16,11 +16,10 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from labeling.models import Assignment, Provenance, Task, TaskCompletion
-from labeling.selectors.assignments import assignment_for
+from labeling.selectors.assignments import assignment_for, assignments_of, may_label
 from labeling.selectors.tasks import Terms, terms_of
 from labeling.services.disputes import task_ask_again
-from people.access import LABELING, has_role
-from people.models import Project, User
+from people.models import User
 from people.refusals import Conflict, Refused
 
 State = Assignment.State
@@ -37,9 +36,9 @@ def assignment_heartbeat(*, assignment_id: UUID, labeler: User) -> Assignment:
     assignment = assignment_own(assignment_id, labeler)
     if assignment.state == State.SKIPPED:
         raise Conflict("You skipped this task; take it up again to go on.")
-    terms = terms_of(assignment.task.project)
-    if assignment.state == State.LEASED and lease_renew(assignment, terms):
+    if assignment.state == State.LEASED and lease_renew(assignment, Terms.read_with(assignment.task.project)):
         return assignment
+    terms = terms_of(assignment.task.project)
     return assignment_take_up(assignment=assignment, labeler=labeler, terms=terms) or assignment
 
 
@@ -99,16 +98,8 @@ def assignment_lock(*, assignment_id: UUID, labeler: User) -> Assignment:
     """
     # One statement a lock, task first: a join would lock both rows in an order of its own.
     Task.objects.select_for_update(no_key=True, of=("self",)).filter(assignments=assignment_id).only("pk").first()
-    assignment = (
-        Assignment.objects.select_for_update(of=("self",))
-        .select_related("task__project", "task__prompt")
-        .filter(pk=assignment_id, labeler=labeler)
-        .first()
-    )
-    if assignment is None:
-        raise Refused("There is no such assignment.")
-    _require_member(labeler, assignment.task.project)
-    return assignment
+    mine = assignments_of(labeler).select_for_update(of=("self",))
+    return _checked(mine.filter(pk=assignment_id).first())
 
 
 def assignment_is_repeat(*, assignment: Assignment, kind: str, key: str) -> bool:
@@ -144,7 +135,7 @@ def assignment_close(*, assignment: Assignment, key: str) -> None:
 
     Where people disagree on the task, it asks for one more label.
     """
-    terms = terms_of(assignment.task.project)
+    terms = Terms.read_with(assignment.task.project)
     if assignment.state == State.EXPIRED:
         assignment.is_extra = not _slot_take(assignment.task, terms)
     assignment.state = State.SUBMITTED
@@ -179,11 +170,7 @@ def assignment_own(assignment_id: UUID, labeler: User) -> Assignment:
 
     Raises Refused when it is not theirs, or when they label in the project no more.
     """
-    assignment = assignment_for(labeler, assignment_id)
-    if assignment is None:
-        raise Refused("There is no such assignment.")
-    _require_member(labeler, assignment.task.project)
-    return assignment
+    return _checked(assignment_for(labeler, assignment_id))
 
 
 def lease_end(terms: Terms) -> datetime:
@@ -191,9 +178,12 @@ def lease_end(terms: Terms) -> datetime:
     return timezone.now() + timedelta(minutes=terms.lease_minutes)
 
 
-def _require_member(labeler: User, project: Project) -> None:
-    if not has_role(labeler, project, LABELING):
-        raise Refused(f"You do not label in the project {project.name} any more.")
+def _checked(assignment: Assignment | None) -> Assignment:
+    if assignment is None:
+        raise Refused("There is no such assignment.")
+    if not may_label(assignment):
+        raise Refused(f"You do not label in the project {assignment.task.project.name} any more.")
+    return assignment
 
 
 def lease_renew(assignment: Assignment, terms: Terms) -> bool:

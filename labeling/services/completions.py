@@ -16,8 +16,9 @@ from exchange.envelope import EnvelopeError, read_manifest
 from exchange.store import Store
 from exchange.text import storable_text
 from labeling.models import Completion, CompletionBatch, ProjectSetup, Prompt, Task
+from labeling.services.dialogues import comparison_open, turn_writer
 from labeling.services.projects import project_setup_ensure
-from labeling.services.tasks import task_open
+from labeling.services.tasks import shares_of, task_open
 from people.models import Project
 
 logger = logging.getLogger(__name__)
@@ -95,9 +96,13 @@ def _write(digest: str, manifest: dict[str, Any], directory: Path) -> None:
 
 
 def _open_tasks(batch: CompletionBatch, project: Project, by_prompt: dict[UUID, list[Completion]]) -> None:
-    """One ranking task for each prompt with at least two different texts; equal texts are asked about once."""
+    """Ranking tasks for each prompt with at least two different texts, K in each; equal texts are asked about once.
+
+    Replies to a turn of a dialogue become one comparison, offered to the labeler who wrote the turn.
+    """
     setup: ProjectSetup = project_setup_ensure(project=project)
     asked: list[list[Completion]] = []
+    turns: list[list[Completion]] = []
     for completions in by_prompt.values():
         first: dict[str, Completion] = {}
         for completion in completions:
@@ -107,17 +112,21 @@ def _open_tasks(batch: CompletionBatch, project: Project, by_prompt: dict[UUID, 
         if len(distinct) < 2:
             batch.prompts_without_task += 1
             continue
-        asked.append(distinct)
-    batch.tasks_opened = len(
-        task_open(
-            setup=setup,
-            kind=Task.Kind.RANKING,
-            prompts=[completions[0].prompt for completions in asked],
-            completions=asked,
-            priority=PRIORITY,
-            batch=batch,
-        )
+        if turn_writer(distinct[0].prompt) is not None:
+            turns.append(distinct)
+        else:
+            asked += shares_of(distinct, setup.answers_per_task)
+    opened = task_open(
+        setup=setup,
+        kind=Task.Kind.RANKING,
+        prompts=[completions[0].prompt for completions in asked],
+        completions=asked,
+        priority=PRIORITY,
+        batch=batch,
     )
+    for replies in turns:
+        comparison_open(prompt=replies[0].prompt, completions=replies, priority=PRIORITY, batch=batch)
+    batch.tasks_opened = len(opened) + len(turns)
 
 
 def _prompts(project: Project, answers: list[records.Completion]) -> dict[str, Prompt]:

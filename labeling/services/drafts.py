@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from labeling.drafts import DraftError, size_of, storable
 from labeling.models import Assignment, DraftRevision
-from labeling.selectors.tasks import terms_of
+from labeling.selectors.tasks import Terms
 from labeling.services.assignments import assignment_own, lease_end
 from labeling.services.effort import effort_note
 from people.models import User
@@ -65,7 +65,7 @@ def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any, see
         focus_seconds=seconds if isinstance(seconds, int) else 0,
         signals=signals if isinstance(signals, dict) else {},
     )
-    now, lease = timezone.now(), lease_end(terms_of(assignment.task.project))
+    now, lease = timezone.now(), lease_end(Terms.read_with(assignment.task.project))
     Assignment.objects.filter(pk=assignment.pk).update(
         draft=clean,
         draft_number=F("draft_number") + int(is_new),

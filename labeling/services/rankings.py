@@ -10,9 +10,10 @@ from django.db import transaction
 
 from exchange.text import storable_text
 from labeling.forms import OVERALL, FormError, check_values
-from labeling.models import Assignment, ProjectSetup, Ranking, Rating, Task
+from labeling.models import Assignment, Ranking, Rating, Task
 from labeling.rankings import RankingError, check_groups, check_ratings, check_strengths
 from labeling.selectors.forms import form_of
+from labeling.selectors.tasks import setup_of
 from labeling.services.assignments import assignment_close, assignment_is_repeat, assignment_lock, provenance_of
 from labeling.services.effort import effort_note
 from people.models import User
@@ -82,7 +83,7 @@ def ranking_add(
     where the project asks. Raises Refused when one breaks its rule.
     """
     shown, project = assignment.shown_order, assignment.task.project
-    setup = ProjectSetup.objects.filter(project=project).first() or ProjectSetup()
+    setup = setup_of(project)
     form = form_of(project, assignment.form_version)
     if all_bad and not groups:
         groups = [list(shown)]

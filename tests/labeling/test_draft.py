@@ -79,7 +79,7 @@ def test_a_submitted_task_takes_no_draft(assignment, ada):
 
 
 def test_saving_takes_few_queries_whatever_the_size(assignment, ada, django_assert_num_queries):
-    # The assignment, the membership, the lock, the terms, the update and the revision, in a transaction of two.
+    # The assignment with membership and setup, the lock, the update and the revision, in a transaction of two.
     for size in (10, 500_000):
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(6):
             save(assignment, ada, {"text": "x" * size})

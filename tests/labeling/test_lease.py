@@ -179,5 +179,5 @@ def test_a_withdrawn_labeler_keeps_no_lease_alive(assignment, ada):
 
 
 def test_a_heartbeat_takes_few_queries(assignment, ada, django_assert_num_queries):
-    with django_assert_num_queries(4):  # the assignment, the membership, the terms, the update
+    with django_assert_num_queries(2):  # the assignment with membership and setup, the update
         assignment_heartbeat(assignment_id=assignment.pk, labeler=ada)

@@ -240,12 +240,12 @@ def test_a_late_label_for_a_full_task_is_kept_as_an_extra(project, ada, bob):
 
 
 def test_submitting_takes_as_many_queries_for_nine_answers_as_for_two(project, ada, django_assert_num_queries):
-    # savepoint, task lock, assignment lock, membership, ranking, ratings in a savepoint, assignment, release
+    # savepoint, task lock, assignment lock, ranking, ratings in a savepoint, assignment, release
     for texts in (("a", "b"), tuple("abcdefghi")):
         task = make_ranking_task(project, texts)
         ids = completion_ids(task)
         assignment = claim(ada)
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(7):
             rank(assignment, ada, [ids], ratings=dict.fromkeys(ids, 4))
 
 
