@@ -126,11 +126,14 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "people.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "people.api.scopes.TokenAllows",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "people.api.schema.ScopedSchema",
     "DEFAULT_PARSER_CLASSES": ["people.api.parsing.ReadableJSONParser", "rest_framework.parsers.MultiPartParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],  # for people there is /api/v1/docs/
     "EXCEPTION_HANDLER": "people.api.errors.error_answered",
@@ -139,6 +142,7 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": env.whole("PROXIES", 1 if HTTPS else 0, 0, 100),
     "DEFAULT_THROTTLE_RATES": {"sign-in": env.rate("SIGN_IN_RATE", "20/min")},
 }
+KNOX_TOKEN_MODEL = "people.AccessToken"
 REST_KNOX = {"TOKEN_TTL": timedelta(days=env.whole("TOKEN_DAYS", 90, 1, 36500)), "TOKEN_PREFIX": "pl_"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Plumbline",
@@ -150,6 +154,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "people.models.Role",
         "TaskKindEnum": "labeling.models.task.Task.Kind",
+        "SkipKindEnum": "labeling.models.task.SkipKind",
         "AssignmentStateEnum": "labeling.models.task.Assignment.State",
         "JobStateEnum": "labeling.models.importing.Import.State",
         "RunKindEnum": "training.models.Run.Kind",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 
-from people.models import Membership, Project, Role, User
+from people.models import Membership, Project, Role, Scope, User
 
 LABELING = (Role.LABELER, Role.REVIEWER, Role.MANAGER)
 MANAGING = (Role.MANAGER,)
@@ -45,3 +45,12 @@ def projects_for(user: User | AnonymousUser, roles: tuple[Role, ...]) -> QuerySe
         return Project.objects.all()
     mine = Membership.objects.filter(user_id=user.pk, role__in=roles).values("project_id")
     return Project.objects.filter(pk__in=mine)
+
+
+def scopes_of(user: User) -> set[Scope]:
+    """The scopes of a token that some role of the user makes use of; a token may have others, which open nothing."""
+    if user.is_superuser or user.is_staff:  # staff make projects, which they then manage
+        return set(Scope)
+    roles = set(Membership.objects.filter(user_id=user.pk).values_list("role", flat=True))
+    uses = {Scope.LABEL: LABELING, Scope.REVIEW: REVIEWING, Scope.MANAGE: MANAGING, Scope.TRAIN: TRAINING}
+    return {Scope.READ, *(scope for scope, may in uses.items() if roles & set(may))}

@@ -8,18 +8,18 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
-from django.forms import ModelChoiceField, ModelForm
+from django.forms import CharField, ModelChoiceField, ModelForm, ValidationError
 from django.http import HttpRequest
-from knox.models import AuthToken
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from people.access import MANAGING, has_role, projects_for
-from people.models import Membership, Project, User
+from people.models import AccessToken, Membership, Project, User
+from people.refusals import Refused
+from people.services.members import skills_checked
 
 admin.site.unregister(Group)  # roles in projects say who may do what
-admin.site.unregister(AuthToken)
 
 
 def _manages_any(request: HttpRequest) -> bool:
@@ -70,15 +70,29 @@ class MembershipForm(ModelForm):  # type: ignore[type-arg]  # Django's is not ge
         error_messages={"invalid_choice": "There is no active user of this name."},
     )
 
+    skills = CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text="What the person can judge, with commas between, as in: de, law",
+    )
+
     class Meta:
         model = Membership
-        fields = ["user", "role", "cohort"]
+        fields = ["user", "role", "cohort", "skills"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial["skills"] = ", ".join(self.instance.skills)
         if self.instance.pk:
             self.initial["user"] = self.instance.user.username
             self.fields["user"].disabled = True  # who a membership is of stays; the role and the cohort may change
+
+    def clean_skills(self) -> list[str]:
+        """The skills, one by one. Raises ValidationError with the service's sentence."""
+        try:
+            return skills_checked(self.cleaned_data["skills"].split(","))
+        except Refused as refusal:
+            raise ValidationError(str(refusal)) from refusal
 
 
 class MembershipInline(TabularInline):
@@ -87,7 +101,7 @@ class MembershipInline(TabularInline):
     model = Membership
     form = MembershipForm
     extra = 0
-    fields = ["user", "role", "cohort", "joined_at"]
+    fields = ["user", "role", "cohort", "skills", "joined_at"]
     readonly_fields = ["joined_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
@@ -163,3 +177,37 @@ def _may(request: HttpRequest, project: Project | None) -> bool:
     if project is None or project.pk is None:
         return user.is_superuser or _manages_any(request)
     return user.is_staff and has_role(user, project, MANAGING)
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(ModelAdmin):
+    """Tokens of programs, for superusers: to see which are used, and to revoke one that leaked."""
+
+    list_display = ["__str__", "user", "scopes_named", "created", "expiry", "used_on"]
+    list_select_related = ["user"]
+    search_fields = ["name", "user__username"]
+    fields = ["name", "user", "scopes_named", "created", "expiry", "used_on"]
+    readonly_fields = fields
+
+    @admin.display(description="Scopes")
+    def scopes_named(self, token: AccessToken) -> str:
+        """The scopes, in words."""
+        return ", ".join(token.scopes)
+
+    def has_view_permission(self, request: HttpRequest, obj: AccessToken | None = None) -> bool:
+        """Superusers."""
+        return bool(cast(User, request.user).is_superuser)
+
+    has_delete_permission = has_view_permission
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Only superusers find tokens in the menu."""
+        return bool(cast(User, request.user).is_superuser)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """People make their own: nobody else may see what a token says."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AccessToken | None = None) -> bool:
+        """A token that may more would be another token."""
+        return False

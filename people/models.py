@@ -1,10 +1,13 @@
-"""Users, projects, and what a user may do in a project."""
+"""Users, projects, what a user may do in a project, and the tokens with which a user's programs do it."""
 
 from __future__ import annotations
+
+import uuid
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from knox.models import AbstractAuthToken
 
 
 class User(AbstractUser):
@@ -66,3 +69,36 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.get_role_display()} · {self.project}"
+
+
+class Scope(models.TextChoices):
+    """What a token may do of what its person may do. A token with every scope may do all that its person may."""
+
+    READ = "read", "Read"
+    LABEL = "label", "Label"
+    REVIEW = "review", "Review"
+    MANAGE = "manage", "Manage"
+    TRAIN = "train", "Train"
+
+
+def every_scope() -> list[str]:
+    """All scopes: what a token has when nothing less was asked for."""
+    return list(Scope.values)
+
+
+class AccessToken(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
+    """A key with which a user's program uses the API. Only its hash is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    handle = models.UUIDField(
+        unique=True, default=uuid.uuid4, editable=False, help_text="Names the token without telling it."
+    )
+    name = models.CharField(max_length=80, blank=True, help_text="What it is for, as its owner calls it.")
+    scopes = models.JSONField(default=every_scope)
+    used_on = models.DateField(null=True, blank=True, help_text="The last day on which it opened something.")
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.token_key}…"

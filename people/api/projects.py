@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,10 +14,10 @@ from rest_framework.views import APIView
 
 from people.access import MANAGING, projects_for
 from people.api.errors import refusals_answered
-from people.api.serializers import MemberAnswer, MemberRequest, ProjectAnswer, ProjectRequest
+from people.api.serializers import MemberAnswer, MemberChange, MemberRequest, ProjectAnswer, ProjectRequest
 from people.models import Membership, Project, Role, User
 from people.permissions import project_get
-from people.services.members import membership_create
+from people.services.members import membership_create, membership_delete, membership_update
 from people.services.projects import project_create
 
 
@@ -74,3 +75,31 @@ class MembersView(ListAPIView[Membership]):
         with refusals_answered():
             membership = membership_create(project=project, **asked.validated_data)
         return Response(MemberAnswer(membership).data, status=status.HTTP_201_CREATED)
+
+
+class MemberView(APIView):
+    """One role of one member, for the project's managers."""
+
+    @extend_schema(request=MemberChange, responses=MemberAnswer)
+    def patch(self, request: Request, slug: str, username: str, role: str) -> Response:
+        """Change the cohort or the skills. Tasks handed out from now on follow it."""
+        membership = self._membership(request, slug, username, role)
+        asked = MemberChange(data=request.data)
+        asked.is_valid(raise_exception=True)
+        with refusals_answered():
+            changed = membership_update(membership=membership, **asked.validated_data)
+        return Response(MemberAnswer(changed).data)
+
+    @extend_schema(responses={204: OpenApiResponse(description="The user holds the role no more; labels stay.")})
+    def delete(self, request: Request, slug: str, username: str, role: str) -> Response:
+        """Take the role from the user."""
+        with refusals_answered():
+            membership_delete(membership=self._membership(request, slug, username, role))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _membership(self, request: Request, slug: str, username: str, role: str) -> Membership:
+        project = project_get(cast(User, request.user), slug, MANAGING)
+        found = project.memberships.select_related("user").filter(user__username=username, role=role).first()
+        if found is None:
+            raise NotFound("The project has no such member.")
+        return found

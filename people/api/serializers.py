@@ -6,7 +6,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from people.models import Cohort, Membership, Project, Role
+from people.models import AccessToken, Cohort, Membership, Project, Role, Scope
+from people.services.tokens import LIFETIME, NAME_MAX
+
+
+class TokenRequest(serializers.Serializer[Any]):
+    """What a new token is for; with no body it may do all that its person may, for as long as the settings say."""
+
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices), required=False)
+    name = serializers.CharField(max_length=NAME_MAX, required=False, default="", allow_blank=True)
+    days = serializers.IntegerField(min_value=1, max_value=LIFETIME.days, required=False)
 
 
 class TokenAnswer(serializers.Serializer[Any]):
@@ -14,16 +23,29 @@ class TokenAnswer(serializers.Serializer[Any]):
 
     token = serializers.CharField()
     expiry = serializers.DateTimeField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+
+
+class TokenRow(serializers.ModelSerializer[AccessToken]):
+    """A token that is there. What it says itself is known to its owner alone."""
+
+    class Meta:
+        model = AccessToken
+        fields = ["handle", "name", "scopes", "created", "expiry", "used_on"]
+
+
+_SKILLS = "What the person can judge, as in “de” and “law”; tasks may ask for it."
 
 
 class MembershipOfMe(serializers.ModelSerializer[Membership]):
     """A role of the signed-in person."""
 
     project = serializers.SlugField(source="project.slug")
+    skills = serializers.ListField(child=serializers.CharField(), help_text=_SKILLS)
 
     class Meta:
         model = Membership
-        fields = ["project", "role", "cohort"]
+        fields = ["project", "role", "cohort", "skills"]
 
 
 class Me(serializers.Serializer[Any]):
@@ -56,10 +78,11 @@ class MemberAnswer(serializers.ModelSerializer[Membership]):
 
     username = serializers.CharField(source="user.username")
     is_simulated = serializers.BooleanField(source="user.is_simulated")
+    skills = serializers.ListField(child=serializers.CharField(), help_text=_SKILLS)
 
     class Meta:
         model = Membership
-        fields = ["username", "role", "cohort", "is_simulated", "joined_at"]
+        fields = ["username", "role", "cohort", "skills", "is_simulated", "joined_at"]
 
 
 class MemberRequest(serializers.Serializer[Any]):
@@ -68,5 +91,13 @@ class MemberRequest(serializers.Serializer[Any]):
     username = serializers.CharField(max_length=150)
     role = serializers.ChoiceField(choices=Role.choices)
     cohort = serializers.ChoiceField(choices=Cohort.choices, default=Cohort.TRAINING)
+    skills = serializers.ListField(child=serializers.CharField(allow_blank=True), default=list, help_text=_SKILLS)
     password = serializers.CharField(max_length=128, required=False, default="", trim_whitespace=False)
     is_simulated = serializers.BooleanField(default=False)
+
+
+class MemberChange(serializers.Serializer[Any]):
+    """What can be changed of a member."""
+
+    cohort = serializers.ChoiceField(choices=Cohort.choices, required=False)
+    skills = serializers.ListField(child=serializers.CharField(allow_blank=True), required=False, help_text=_SKILLS)

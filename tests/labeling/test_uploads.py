@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from django.core.cache import cache
 from django.utils import timezone
-from knox.models import AuthToken
 
 from labeling import tasks
 from labeling.models import Import
 from labeling.services.uploads import uploads_sweep
-from people.models import Project, User
+from people.models import AccessToken, Project, User
 from tests.labeling.imported import run_import
 
 pytestmark = pytest.mark.django_db
@@ -93,14 +92,14 @@ def test_the_sweep_deletes_expired_tokens_once_a_day(uploads, settings, tmp_path
     settings.ARTIFACTS_URL = str(tmp_path / "artifacts")
     user = User.objects.create_user("ana")
     for hours in (-1, 1, None):
-        AuthToken.objects.create(user=user, expiry=None if hours is None else timedelta(hours=hours))
+        AccessToken.objects.create(user=user, expiry=None if hours is None else timedelta(hours=hours))
     cache.delete("expired-tokens-deleted")
     try:
         tasks.sweep()
-        assert sorted(token.expiry is None for token in AuthToken.objects.all()) == [False, True]
-        assert not AuthToken.objects.filter(expiry__lt=timezone.now()).exists()
-        AuthToken.objects.create(user=user, expiry=timedelta(hours=-1))
+        assert sorted(token.expiry is None for token in AccessToken.objects.all()) == [False, True]
+        assert not AccessToken.objects.filter(expiry__lt=timezone.now()).exists()
+        AccessToken.objects.create(user=user, expiry=timedelta(hours=-1))
         tasks.sweep()
-        assert AuthToken.objects.count() == 3  # not again on the same day
+        assert AccessToken.objects.count() == 3  # not again on the same day
     finally:
         cache.delete("expired-tokens-deleted")

@@ -79,6 +79,7 @@ def test_a_manager_brings_a_new_person_in(client, boss, project):
         "username": "sim",
         "role": "labeler",
         "cohort": "training",
+        "skills": [],
         "is_simulated": True,
         "joined_at": None,
     }

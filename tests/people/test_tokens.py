@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
-from knox.models import AuthToken
 
-from people.models import User
+from people.models import AccessToken, User
 from people.services.tokens import tokens_delete_expired
 from people.throttle import SignInThrottle
 
@@ -34,7 +33,7 @@ def sign_in(client, password="long-enough-7"):
 def test_a_password_makes_a_token_that_opens_the_api(client, ana):
     answer = sign_in(client)
     assert answer.status_code == 201
-    assert set(answer.json()) == {"token", "expiry"}
+    assert set(answer.json()) == {"token", "expiry", "scopes"}
     token = answer.json()["token"]
     assert token.startswith("pl_")
     me = client.get("/api/v1/me/", **bearer(token))
@@ -43,14 +42,14 @@ def test_a_password_makes_a_token_that_opens_the_api(client, ana):
 
 def test_only_a_hash_of_the_token_is_kept(client, ana):
     token = sign_in(client).json()["token"]
-    row = AuthToken.objects.get()
+    row = AccessToken.objects.get()
     assert token not in row.digest
     assert len(row.token_key) < len(token) / 2
 
 
 def test_a_wrong_password_makes_nothing(client, ana):
     assert sign_in(client, "wrong").status_code == 401
-    assert not AuthToken.objects.exists()
+    assert not AccessToken.objects.exists()
 
 
 def test_a_token_revokes_itself(client, ana):
@@ -74,10 +73,10 @@ def test_a_user_who_was_deactivated_gets_nothing(client, ana):
 
 def test_expired_tokens_are_deleted_at_once(ana, django_assert_num_queries):
     for hours in (-2, -1, 1, None):
-        AuthToken.objects.create(user=ana, expiry=None if hours is None else timedelta(hours=hours))
+        AccessToken.objects.create(user=ana, expiry=None if hours is None else timedelta(hours=hours))
     with django_assert_num_queries(1):
         assert tokens_delete_expired() == 2
-    assert AuthToken.objects.count() == 2
+    assert AccessToken.objects.count() == 2
 
 
 @pytest.fixture

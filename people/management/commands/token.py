@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from people.models import User
+from people.refusals import Refused
 from people.services.tokens import token_create
 
 
@@ -24,4 +25,8 @@ class Command(BaseCommand):
         user = User.objects.filter(is_active=True, **wanted).order_by("pk").first()
         if user is None:
             raise CommandError(f"There is no active user {name!r}." if name else "There is no administrator.")
-        self.stdout.write(token_create(user=user, lifetime=timedelta(hours=options["hours"])).token)
+        try:
+            made = token_create(user=user, name="manage.py token", lifetime=timedelta(hours=options["hours"]))
+        except (Refused, OverflowError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(made.token)
