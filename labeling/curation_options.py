@@ -9,7 +9,6 @@ from typing import Any
 from labeling.languages import languages_known
 from labeling.masking import KINDS, regions_known
 
-
 _MOST_CODES = 20
 
 

@@ -99,7 +99,7 @@ def band_keys(rows: Iterable[tuple[Id, set[str]]], *, threshold: float) -> Itera
     """For each (id, shingles) the keys of its bands: two rows with a key in the same place are probably alike.
 
     MinHash with locality-sensitive hashing (Leskovec et al., Mining of Massive Datasets, §3.4): 128 permutations from
-    a fixed seed, cut into bands whose number suits `threshold`. Keys are 64 bits, signed. Rows without words have none.
+    a fixed seed, cut into bands whose number suits `threshold`. Keys are signed, of 64 bits; no words, no keys.
     """
     from datasketch import MinHash, MinHashLSH  # with scipy it weighs more than the rest of the worker
 

@@ -97,11 +97,12 @@ def _ssns(text: str, regions: Sequence[str]) -> Iterator[Span]:
 def _phones(text: str, regions: Sequence[str]) -> Iterator[Span]:
     import phonenumbers
 
+    read_as: list[str | None] = [*regions] if regions else [None]
     for stretch in _DIGITS.finditer(text):
         # With what stands around it, by which dates and times are told.
         start = max(0, stretch.start() - 1)
         near = text[start : stretch.end() + 8]
-        for region in regions or [None]:
+        for region in read_as:
             if matches := list(phonenumbers.PhoneNumberMatcher(near, region)):
                 yield from ((start + match.start, start + match.end) for match in matches)
                 break

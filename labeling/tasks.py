@@ -13,9 +13,10 @@ from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerError
 
 from exchange.store import Store
-from labeling.models import Import, Snapshot
+from labeling.models import CurationStep, Import, Snapshot
 from labeling.services.assignments import leases_expire
 from labeling.services.completions import completion_batches_poll
+from labeling.services.curation import curation_execute
 from labeling.services.imports import import_execute
 from labeling.services.jobs import jobs_requeue
 from labeling.services.snapshots import snapshot_execute
@@ -33,6 +34,12 @@ def import_run(import_id: int) -> None:
 
 
 @shared_task(base=DjangoTask)
+def curation_run(step_id: int) -> None:
+    """Run a queued curation step, or undo it."""
+    curation_execute(step_id=step_id)
+
+
+@shared_task(base=DjangoTask)
 def snapshot_run(snapshot_id: int) -> None:
     """Run a queued snapshot."""
     snapshot_execute(snapshot_id=snapshot_id, store=artifact_store())
@@ -45,6 +52,8 @@ def sweep() -> None:
     """
     for pk in jobs_requeue(Import):
         import_run.delay(pk)
+    for pk in jobs_requeue(CurationStep):
+        curation_run.delay(pk)
     for pk in jobs_requeue(Snapshot):
         snapshot_run.delay(pk)
     leases_expire()
@@ -62,6 +71,11 @@ def artifact_store() -> Store:
 def import_call(import_id: int) -> None:
     """Ask a worker, after the present transaction, to run a queued import."""
     _call(import_run, import_id)
+
+
+def curation_call(step_id: int) -> None:
+    """Ask a worker, after the present transaction, to run or undo a queued curation step."""
+    _call(curation_run, step_id)
 
 
 def snapshot_call(snapshot_id: int) -> None:

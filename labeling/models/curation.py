@@ -33,6 +33,7 @@ class CurationStep(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     seen = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0, help_text="Prompts dropped, or masked.")
+    filled = models.PositiveIntegerField(default=0, help_text="Prompts whose language was filled in.")
     is_undo = models.BooleanField(default=False, editable=False, help_text="It was asked to be undone.")
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False, help_text="How often a worker took it.")

@@ -75,10 +75,13 @@ def frozen_facts(project: Project) -> dict[str, Any]:
     return {
         "provenance": {name: _by_provenance(_usable(kind, project)) for name, kind in kinds.items()},
         "left_out": {
-            f"{name}_of_held_out_labelers_in_training_split": kind.objects.filter(prompt__project=project)
-            .filter(_held_out_in_training(project))
-            .count()
-            for name, kind in kinds.items()
+            "prompts_out_of_use": Prompt.objects.filter(project=project, dropped_by__isnull=False).count(),
+            **{
+                f"{name}_of_held_out_labelers_in_training_split": kind.objects.filter(prompt__project=project)
+                .filter(_held_out_in_training(project))
+                .count()
+                for name, kind in kinds.items()
+            },
         },
     }
 

@@ -6,8 +6,6 @@ that the project has, and Python never holds more than a block of rows.
 
 from __future__ import annotations
 
-import io
-import json
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -17,13 +15,14 @@ from uuid import UUID
 
 from django.db import connection
 
+from labeling.services.copying import cell, copy_lines, json_cell
+
 _TABLE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_prompt (
     place integer, id uuid, external_id text, messages jsonb, author text, organisation text, source text, kind text,
     category text, language text, split text, lane text, has_answer boolean
 ) ON COMMIT DROP
 """
-_COPY = "COPY staged_prompt FROM STDIN"
 # An author, or an organisation where it is what splits go by, keeps the split first drawn.
 _KNOWN_SPLIT = """
 UPDATE staged_prompt AS staged SET split = known.split
@@ -65,8 +64,6 @@ WHERE NOT EXISTS (
 )
 """
 _NEW = "JOIN labeling_prompt AS prompt ON prompt.id = staged.id"
-_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +99,18 @@ def staging_fill(rows: Sequence[Staged], ids: Iterator[str]) -> None:
     lines = []
     for place, row in enumerate(rows):
         texts = "\t".join(
-            text.translate(_ESCAPED) if text else ""
+            cell(text) if text else ""
             for text in (row.author, row.organisation, row.source, row.kind, row.category, row.language)
         )
-        messages = _to_json(row.messages).replace("\\", "\\\\")
+        messages = json_cell(row.messages)
         lines.append(
-            f"{place}\t{next(ids)}\t{row.external_id.translate(_ESCAPED)}\t{messages}\t{texts}\t{row.split}"
-            f"\t{row.lane.translate(_ESCAPED)}\t{'t' if row.has_answer else 'f'}\n"
+            f"{place}\t{next(ids)}\t{cell(row.external_id)}\t{messages}\t{texts}\t{row.split}"
+            f"\t{cell(row.lane)}\t{'t' if row.has_answer else 'f'}\n"
         )
     with connection.cursor() as cursor:
         cursor.execute(_TABLE)
         cursor.execute("TRUNCATE staged_prompt")
-        cursor.copy_expert(_COPY, io.BytesIO("".join(lines).encode()))
+    copy_lines("staged_prompt", lines)
 
 
 def staging_known_splits(*, project_id: int, by_organisation: bool) -> None:

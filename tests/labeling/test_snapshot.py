@@ -17,7 +17,7 @@ from exchange.records import Prompt as PromptRecord
 from exchange.records import RankingGroup
 from exchange.snapshot import read_snapshot
 from exchange.store import Store
-from labeling.models import Completion, Demonstration, Import, Prompt, Ranking, Snapshot
+from labeling.models import Completion, CurationStep, Demonstration, Import, Prompt, Ranking, Snapshot
 from labeling.pseudonyms import pseudonym
 from labeling.services.jobs import jobs_requeue
 from labeling.services.snapshots import snapshot_create, snapshot_execute
@@ -141,6 +141,20 @@ def test_other_projects_stay_out(project, store):
     assert snapshot.counts == {"prompts": {"train": 1}, "demonstrations": {}, "rankings": {}}
 
 
+def test_prompts_out_of_use_stay_out_with_their_labels(project, store):
+    kept, dropped = make_prompt(project, "kept"), make_prompt(project, "dropped")
+    for prompt in (kept, dropped):
+        make_ranking(prompt, [["a"], ["b"]])
+        Demonstration.objects.create(prompt=prompt, text="d", provenance="human")
+    step = CurationStep.objects.create(project=project, rule="length", state="done")
+    Prompt.objects.filter(pk=dropped.pk).update(dropped_by=step)
+    snapshot = freeze(project, store)
+    assert snapshot.counts == {"prompts": {"train": 1}, "demonstrations": {"train": 1}, "rankings": {"train": 1}}
+    directory = store.fetch("snapshots", snapshot.digest)
+    assert [prompt.id for prompt in read_snapshot(directory, PromptRecord)] == [str(kept.pk)]
+    assert read_manifest(directory)["meta"]["left_out"]["prompts_out_of_use"] == 1
+
+
 def test_held_out_labelers_are_not_learned_from(project, store):
     held_out, ana = make_labeler(project, "held", Cohort.HELD_OUT), make_labeler(project, "ana")
     train, valid = make_prompt(project, "one"), make_prompt(project, "two", "valid")
@@ -160,6 +174,7 @@ def test_held_out_labelers_are_not_learned_from(project, store):
     ]
     assert list(read_snapshot(directory, RankingGroup)) == []
     assert read_manifest(directory)["meta"]["left_out"] == {
+        "prompts_out_of_use": 0,
         "demonstrations_of_held_out_labelers_in_training_split": 1,
         "rankings_of_held_out_labelers_in_training_split": 1,
     }
