@@ -49,8 +49,8 @@ _PRESET_VALUES: dict[tuple[str, str], dict[str, Any]] = {
         "episodes": 20_000, "rollout_batch": 128, "minibatch": 32, "response_length": 256, "max_prompt_length": 512,
     },
     ("ppo", "cpu"): {
-        "episodes": 192, "rollout_batch": 32, "minibatch": 16, "response_length": 48, "max_prompt_length": 128,
-        "warmup_iterations": 1, "kl_beta": 0.05, "learning_rate": 1.5e-5, "value_learning_rate": 2e-5,
+        "episodes": 192, "rollout_batch": 32, "minibatch": 8, "response_length": 48, "max_prompt_length": 128,
+        "warmup_iterations": 1, "kl_beta": 0.05, "learning_rate": 4e-5, "value_learning_rate": 4e-5,
         "micro_tokens": 1024, "eval_prompts": 16,
     },
     ("sample", "small"): {"max_prompts": 256, "response_length": 256, "max_prompt_length": 512},
