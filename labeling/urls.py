@@ -2,8 +2,22 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from labeling.api import assignments, flags, forms, imports, labels, prompts, setup, snapshots, tasks
-from labeling.views import data, label, workplace
+from labeling.api import (
+    assignments,
+    feedback,
+    flags,
+    forms,
+    history,
+    imports,
+    labels,
+    posts,
+    prompts,
+    reading,
+    setup,
+    snapshots,
+    tasks,
+)
+from labeling.views import data, instructions, my_work, review, talk, workplace, writing
 
 data_pages: list[URLPattern | URLResolver] = [
     path("data/", data.data_home, name="data-home"),
@@ -32,12 +46,28 @@ data_api: list[URLPattern | URLResolver] = [
 ]
 
 label_pages: list[URLPattern | URLResolver] = [
-    path("label/", label.label_home, name="label-home"),
+    path("label/", my_work.label_home, name="label-home"),
+    path("label/history/", my_work.label_history, name="label-history"),
+    path("label/history/<uuid:pk>/", my_work.label_entry, name="label-entry"),
+    path("label/preview/", writing.label_preview, name="label-preview"),
     path("label/a/<uuid:pk>/", workplace.label_assignment, name="label-assignment"),
     path("label/a/<uuid:pk>/skip/", workplace.label_skip, name="label-skip"),
     path("label/a/<uuid:pk>/resume/", workplace.label_resume, name="label-resume"),
-    path("label/<slug:slug>/next/", label.label_next, name="label-next"),
-    path("label/<slug:slug>/instructions/", label.label_instructions, name="label-instructions"),
+    path("label/a/<uuid:pk>/talk/", talk.label_talk, name="label-talk"),
+    path("label/a/<uuid:pk>/revisions/", writing.label_revisions, name="label-revisions"),
+    path("label/a/<uuid:pk>/revisions/<int:number>/", writing.label_revision, name="label-revision"),
+    path("label/<slug:slug>/next/", my_work.label_next, name="label-next"),
+    path("label/<slug:slug>/instructions/", instructions.label_instructions, name="label-instructions"),
+    path("label/<slug:slug>/instructions/read/", instructions.label_instructions_read, name="label-instructions-read"),
+]
+review_pages: list[URLPattern | URLResolver] = [
+    path("review/", review.review_home, name="review-home"),
+    path("review/<slug:slug>/", review.review_list, name="review-list"),
+    path("review/<slug:slug>/<uuid:pk>/", review.review_label, name="review-label"),
+    path("talk/<slug:slug>/", talk.talk_project, name="talk-project"),
+    path("talk/<slug:slug>/<int:pk>/", talk.talk_task, name="talk-task"),
+    path("talk/<slug:slug>/announce/", talk.talk_announce, name="talk-announce"),
+    path("talk/<slug:slug>/announce/<int:pk>/end/", talk.talk_announcement_end, name="talk-announcement-end"),
 ]
 assignments_api: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/assignments/next/", assignments.assignments_next, name="api-assignments-next"),
@@ -60,8 +90,28 @@ assignments_api: list[URLPattern | URLResolver] = [
     path("prompts/<uuid:pk>/completions/", tasks.prompt_answers, name="api-prompt-completions"),
 ]
 
+my_work_api: list[URLPattern | URLResolver] = [
+    path("progress/", history.progress, name="api-progress"),
+    path("history/", history.history, name="api-history"),
+    path("assignments/<uuid:pk>/label/", history.assignment_label, name="api-assignment-label"),
+    path("assignments/<uuid:pk>/correct/", history.assignment_correct, name="api-assignment-correct"),
+    path("assignments/<uuid:pk>/revisions/", history.assignment_revisions, name="api-assignment-revisions"),
+    path("assignments/<uuid:pk>/feedback/", feedback.FeedbackView.as_view(), name="api-assignment-feedback"),
+    path("feedback/unread/", feedback.UnreadFeedbackView.as_view(), name="api-feedback-unread"),
+    path("projects/<slug:slug>/labels/", feedback.ReviewView.as_view(), name="api-review"),
+    path("assignments/<uuid:pk>/posts/", posts.AssignmentPostsView.as_view(), name="api-assignment-posts"),
+    path("answers/unread/", posts.UnreadAnswersView.as_view(), name="api-answers-unread"),
+    path("tasks/<int:pk>/posts/", posts.TaskPostsView.as_view(), name="api-task-posts"),
+    path("tasks/<int:pk>/settle/", posts.TaskSettleView.as_view(), name="api-task-settle"),
+    path("projects/<slug:slug>/questions/", posts.QuestionsView.as_view(), name="api-questions"),
+    path("projects/<slug:slug>/announcements/", posts.AnnouncementsView.as_view(), name="api-announcements"),
+    path("announcements/<int:pk>/", posts.AnnouncementView.as_view(), name="api-announcement"),
+    path("projects/<slug:slug>/instructions/read/", reading.ReadingView.as_view(), name="api-reading"),
+]
+
 urlpatterns: list[URLPattern | URLResolver] = [
     *data_pages,
     *label_pages,
-    path("api/v1/", include([*data_api, *assignments_api])),
+    *review_pages,
+    path("api/v1/", include([*data_api, *assignments_api, *my_work_api])),
 ]

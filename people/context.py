@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from people.access import FOLLOWING, LABELING, MANAGING
+from people.access import FOLLOWING, LABELING, MANAGING, REVIEWING
 from people.models import Membership
 
 
@@ -25,6 +25,8 @@ def _links(request: HttpRequest) -> list[dict[str, object]]:
     links = []
     if roles & set(LABELING):
         links.append(("Label", "/label/"))
+    if roles & set(REVIEWING):
+        links.append(("Review", "/review/"))
     if roles & set(MANAGING):
         links.append(("Data", "/data/"))
     if roles & set(FOLLOWING):

@@ -21,13 +21,17 @@ from exchange.records import Prompt as PromptRecord
 from exchange.snapshot import write_snapshot
 from exchange.store import Store
 from labeling.models import (
+    Announcement,
     Assignment,
     Completion,
     CompletionBatch,
     Demonstration,
+    DraftRevision,
+    Feedback,
     Flag,
     Import,
     Instructions,
+    Post,
     ProjectSetup,
     Prompt,
     Ranking,
@@ -86,6 +90,36 @@ TABLE = {
     "label-resume": "POST 302 404 302 404 404 404 404",
     "label-next": "POST 302 404 302 302 302 403 302",
     "label-instructions": "GET 302 404 200 200 200 403 200",
+    "label-instructions-read": "POST 302 404 302 302 302 403 302",
+    "label-history": "GET 302 200 200 200 200 200 200",
+    "label-entry": "GET 302 404 200 404 404 404 404",
+    "label-preview": "POST 302 200 200 200 200 200 200",
+    "label-talk": "GET 302 404 200 404 404 404 404",
+    "label-revisions": "GET 302 404 200 404 404 404 404",
+    "label-revision": "GET 302 404 200 404 404 404 404",
+    "review-home": "GET 302 200 200 302 302 200 200",
+    "review-list": "GET 302 404 403 200 200 403 200",
+    "review-label": "GET 302 404 403 200 200 403 200",
+    "talk-project": "GET 302 404 403 200 200 403 200",
+    "talk-task": "GET 302 404 403 200 200 403 200",
+    "talk-announce": "POST 302 404 403 403 302 403 302",
+    "talk-announcement-end": "POST 302 404 403 403 302 403 302",
+    "api-progress": "GET 401 200 200 200 200 200 200",
+    "api-history": "GET 401 200 200 200 200 200 200",
+    "api-feedback-unread": "GET 401 200 200 200 200 200 200",
+    "api-answers-unread": "GET 401 200 200 200 200 200 200",
+    "api-assignment-label": "GET 401 404 200 404 404 404 404",
+    "api-assignment-correct": "POST 401 404 400 404 404 404 404",
+    "api-assignment-revisions": "GET 401 404 200 404 404 404 404",
+    "api-assignment-feedback": "GET 401 404 200 200 200 404 200",
+    "api-assignment-posts": "GET 401 404 200 404 404 404 404",
+    "api-review": "GET 401 404 403 200 200 403 200",
+    "api-task-posts": "GET 401 404 403 200 200 403 200",
+    "api-task-settle": "POST 401 404 403 400 400 403 400",
+    "api-questions": "GET 401 404 403 200 200 403 200",
+    "api-announcements": "GET 401 404 200 200 200 200 200",
+    "api-announcement": "DELETE 401 404 403 403 204 403 204",
+    "api-reading": "GET 401 404 200 200 200 403 200",
     "api-assignments-next": "POST 401 404 201 201 201 403 201",
     "api-assignment": "GET 401 404 200 404 404 404 404",
     "api-assignment-draft": "PUT 401 404 200 404 404 404 404",
@@ -188,12 +222,33 @@ def labeled(project, labeler):
     return {
         "prompt": prompt,
         "assignment": assignment,
+        **said(project, labeler, prompt, ids),
         "offer": Assignment.objects.create(
             task=offered, labeler=reviewer, state="offered", lease_expires_at=timezone.now()
         ),
         "flag": Flag.objects.create(task=tasks[0], raised_by=labeler, note="Cut off."),
         "import_": Import.objects.create(project=project, format="prompts", file_name="a.jsonl", state="done"),
         "snapshot": Snapshot.objects.create(project=project, state="done", digest="c" * 64),
+    }
+
+
+def said(project, labeler, prompt, ids):
+    """A ranking that was submitted, with feedback; an answer that is being written; a question; an announcement."""
+    now = timezone.now()
+    ranked = Task.objects.create(project=project, prompt=prompt, kind="ranking", taken=1)
+    submitted = Assignment.objects.create(
+        task=ranked, labeler=labeler, state="submitted", lease_expires_at=now, submitted_at=now, shown_order=ids
+    )
+    Ranking.objects.create(prompt=prompt, groups=[ids], provenance="human", labeler=labeler, assignment=submitted)
+    Feedback.objects.create(assignment=submitted, reviewer=User.objects.get(username="reviewer"), text="Good.")
+    Post.objects.create(task=ranked, author=labeler, asked_by=labeler, text="Why?")
+    written = Task.objects.create(project=project, prompt=prompt, kind="demonstration", taken=1)
+    writing = Assignment.objects.create(task=written, labeler=labeler, lease_expires_at=now + timedelta(hours=1))
+    DraftRevision.objects.create(assignment=writing, number=1, draft={"text": "Be"})
+    return {
+        "submitted": submitted,
+        "writing": writing,
+        "announcement": Announcement.objects.create(project=project, text="Welcome."),
     }
 
 
@@ -236,6 +291,16 @@ def address(name, world):
         "prompt": {"pk": world.prompt.pk},
         "import": {"pk": world.import_.pk},
         "snapshot": {"pk": world.snapshot.pk},
+        "label-entry": {"pk": world.submitted.pk},
+        "assignment-label": {"pk": world.submitted.pk},
+        "assignment-feedback": {"pk": world.submitted.pk},
+        "label-revisions": {"pk": world.writing.pk},
+        "label-revision": {"pk": world.writing.pk, "number": 1},
+        "label-talk": {"pk": world.assignment.pk},
+        "review-label": {"slug": world.project.slug, "pk": world.submitted.pk},
+        "talk-task": {"slug": world.project.slug, "pk": world.submitted.task_id},
+        "talk-announcement-end": {"slug": world.project.slug, "pk": world.announcement.pk},
+        "api-announcement": {"pk": world.announcement.pk},
         "assignment": {"pk": world.assignment.pk},
         "flag-settle": {"pk": world.flag.pk},
         "task": {"pk": world.offer.task_id},
@@ -293,7 +358,7 @@ def test_what_does_not_exist_is_not_found(client, world, name):
     pattern = next(p for p in everything() if p.name == name)
     unknown = {
         "slug": "none", "pk": 10**6, "run_id": 10**6, "digest": "0" * 64, "name": "none", "kind": "none",
-        "version": 10**6, "handle": uuid.UUID(int=0), "username": "none", "role": "none",
+        "version": 10**6, "number": 10**6, "handle": uuid.UUID(int=0), "username": "none", "role": "none",
     }  # fmt: skip
     kwargs = {key: unknown[key] for key in pattern.pattern.converters}
     if not kwargs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -12,8 +13,10 @@ from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from labeling.forms import Field
 from labeling.models import Assignment, Completion, Demonstration, Feedback, ProjectSetup, Ranking, Task
 from labeling.rankings import letter, ranks_from_groups
+from labeling.selectors.forms import Form, form_of
 from people.models import Project, User
 
 PAGE = 20
@@ -41,22 +44,34 @@ class Page:
 
 @dataclass(frozen=True)
 class AnswerGiven:
-    """One answer of a ranking as it was judged: letter as the labeler saw it, rank from 1, ratings by field."""
+    """One answer of a ranking as it was judged: letter as the labeler saw it, rank from 1, and what else was said."""
 
     letter: str
     completion: Completion
     rank: int
     overall: int | None
-    values: dict[str, Any]
+    said: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A label that was corrected. Of a ranking, `order` is its letters, best first, as in "A > B = C"."""
+
+    label: Demonstration | Ranking
+    order: str = ""
 
 
 @dataclass(frozen=True)
 class LabelGiven:
-    """A submitted label for reading, with those that it superseded, newest first."""
+    """A submitted label for reading, with those that it superseded, newest first, and what was said of the prompt.
+
+    What was said is a list of the form's labels with the values in words.
+    """
 
     label: Demonstration | Ranking
+    said_of_prompt: list[tuple[str, str]]
     answers: list[AnswerGiven] = field(default_factory=list)
-    earlier: list[Demonstration | Ranking] = field(default_factory=list)
+    earlier: list[Earlier] = field(default_factory=list)
 
 
 def labels_of(labeler: User, wanted: Wanted, cursor: str = "") -> Page:
@@ -100,13 +115,17 @@ def page_of(labels: QuerySet[Assignment], cursor: str = "", size: int = PAGE) ->
 
 def label_given(assignment: Assignment) -> LabelGiven:
     """What was submitted, for reading: the text, or the answers by rank with their ratings."""
-    kind: type[Demonstration] | type[Ranking]
-    kind = Demonstration if assignment.task.kind == Task.Kind.DEMONSTRATION else Ranking
-    labels = list(kind._default_manager.filter(assignment=assignment).order_by("-created_at", "-pk"))
+    labels: list[Demonstration | Ranking]
+    if assignment.task.kind == Task.Kind.DEMONSTRATION:
+        labels = list(Demonstration.objects.filter(assignment=assignment).order_by("-created_at", "-pk"))
+    else:
+        ranked = Ranking.objects.filter(assignment=assignment).order_by("-created_at", "-pk")
+        labels = list(ranked.prefetch_related("ratings"))
     label = next(one for one in labels if one.superseded_at is None)
-    earlier = [one for one in labels if one.superseded_at is not None]
-    answers = _answers(assignment, label) if isinstance(label, Ranking) else []
-    return LabelGiven(label, answers, earlier)
+    earlier = [Earlier(one, _order(assignment, one)) for one in labels if one.superseded_at is not None]
+    form = form_of(assignment.task.project, label.form_version)
+    answers = _answers(assignment, label, form) if isinstance(label, Ranking) else []
+    return LabelGiven(label, _said(form.prompt_fields, label.prompt_values), answers, earlier)
 
 
 def feedback_on(assignment: Assignment) -> list[Feedback]:
@@ -129,7 +148,7 @@ def correction_ends_at(assignment: Assignment) -> datetime | None:
     return assignment.submitted_at + timedelta(hours=setup.edit_window_hours)
 
 
-def _answers(assignment: Assignment, ranking: Ranking) -> list[AnswerGiven]:
+def _answers(assignment: Assignment, ranking: Ranking, form: Form) -> list[AnswerGiven]:
     completions = {str(c.pk): c for c in Completion.objects.filter(pk__in=assignment.shown_order)}
     ranks = ranks_from_groups(ranking.groups)
     ratings = {str(rating.completion_id): rating for rating in ranking.ratings.all()}
@@ -138,10 +157,33 @@ def _answers(assignment: Assignment, ranking: Ranking) -> list[AnswerGiven]:
         if completion_id not in completions or completion_id not in ranks:
             continue
         rating = ratings.get(completion_id)
-        overall, values = (rating.overall, rating.values) if rating else (None, {})
-        answer = AnswerGiven(letter(index), completions[completion_id], ranks[completion_id] + 1, overall, values)
-        found.append(answer)
+        found.append(
+            AnswerGiven(
+                letter=letter(index),
+                completion=completions[completion_id],
+                rank=ranks[completion_id] + 1,
+                overall=rating.overall if rating else None,
+                said=_said(form.fields, rating.values if rating else {}),
+            )
+        )
     return sorted(found, key=lambda answer: answer.rank)
+
+
+def _order(assignment: Assignment, label: Demonstration | Ranking) -> str:
+    if isinstance(label, Demonstration):
+        return ""
+    letters = {completion_id: letter(index) for index, completion_id in enumerate(assignment.shown_order)}
+    return " > ".join(" = ".join(letters.get(i, "?") for i in group) for group in label.groups)
+
+
+def _said(fields: Sequence[Field], values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Values in words, in the form's order: a flag as yes or no, the rest as it is. What was left out is not said."""
+    words = {True: "yes", False: "no"}
+    return [
+        (one.label, words[values[one.name]] if isinstance(values[one.name], bool) else str(values[one.name]))
+        for one in fields
+        if one.name in values
+    ]
 
 
 def _saying(labels: QuerySet[Assignment], text: str) -> QuerySet[Assignment]:

@@ -15,6 +15,12 @@ from people.access import LABELING, projects_for
 from people.models import Project, User
 
 MANY = 100
+_VERBS: dict[str, str] = {
+    Task.Kind.DEMONSTRATION: "Write answers",
+    Task.Kind.RANKING: "Rank answers",
+    Task.Kind.COMPARISON: "Compare in dialogues",
+    Task.Kind.EVALUATION: "Evaluate answers",
+}
 _STATE = Assignment.State
 
 
@@ -41,6 +47,11 @@ class Open:
 
     kind: str
     count: int
+
+    @property
+    def verb(self) -> str:
+        """What taking one is called on a button."""
+        return _VERBS[self.kind]
 
     @property
     def shown(self) -> str:

@@ -38,6 +38,11 @@ class Change:
     title: str
     pieces: list[Piece]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there was nothing of it before."""
+        return all(piece.kind == "in" or not piece.text.strip() for piece in self.pieces)
+
 
 def reading_of(labeler: User, project: Project) -> Reading:
     """Where the labeler stands with the project's instructions; one query."""

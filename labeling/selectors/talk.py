@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
-from labeling.models import Post, Task
+from labeling.models import Assignment, Post, Task
 from people.access import REVIEWING, projects_for
 from people.models import Project, User
 
@@ -60,8 +60,13 @@ def questions_open_count(user: User) -> dict[str, int]:
 
 
 def answers_unread(labeler: User) -> list[Post]:
-    """Answers to the labeler's questions that they have not seen yet, newest first, at most 50."""
+    """Answers to the labeler's questions that they have not seen yet, newest first, at most 50.
+
+    Each has `assignment_id`: the labeler's assignment of the task.
+    """
+    mine = Assignment.objects.filter(task=OuterRef("task"), labeler=labeler).values("pk")
     new = Post.objects.filter(asked_by=labeler, seen_at=None).exclude(author=labeler)
+    new = new.annotate(assignment_id=Subquery(mine))
     return list(new.select_related("task__prompt", "task__project", "author").order_by("-created_at")[:50])
 
 

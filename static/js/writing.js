@@ -1,0 +1,100 @@
+// The editor of the demonstration page: preview, length beside what is usual, and undo that reaches beyond a reload.
+// The text field holds the truth; draft.js saves it.
+"use strict";
+(() => {
+  const form = document.getElementById("work");
+  const text = form.elements.text;
+  const preview = document.getElementById("preview");
+  const views = document.getElementById("views");
+  const [write, look] = [document.getElementById("show-text"), document.getElementById("show-preview")];
+  const typical = document.getElementById("typical");
+  const pasted = document.getElementById("pasted");
+  const drafts = document.getElementById("drafts");
+  views.hidden = false;
+
+  const show = (previewing) => {
+    if (previewing) preview.style.minHeight = `${text.offsetHeight}px`;
+    preview.hidden = !previewing;
+    text.hidden = previewing;
+    write.setAttribute("aria-pressed", String(!previewing));
+    look.setAttribute("aria-pressed", String(previewing));
+    (previewing ? preview : text).focus({ preventScroll: true });
+  };
+  write.addEventListener("click", () => show(false));
+  look.addEventListener("click", () => show(true));
+
+  // Where the text is, among the lengths that are usual.
+  const words = () => (text.value.match(/\S+/g) || []).length;
+  const place = () => {
+    if (!typical) return;
+    const [low, high] = [Number(typical.dataset.low), Number(typical.dataset.high)];
+    const n = words();
+    const most = Math.max(1, high * 1.5);
+    const x = (value) => 4 + 112 * Math.min(1, value / most);
+    const usual = typical.querySelector(".usual");
+    usual.setAttribute("x", x(low));
+    usual.setAttribute("width", Math.max(4, x(high) - x(low)));
+    typical.querySelector(".now").setAttribute("cx", x(n));
+    typical.classList.toggle("outside", n > 0 && (n < low || n > high));
+  };
+  text.addEventListener("input", place);
+  place();
+
+  const effort = (typed, from) => {
+    if (typed + from === 0) return;
+    pasted.textContent = `${typed} characters typed and ${from} pasted. Your team sees these counts and the time at work, never the keys.`;
+  };
+  effort(Number(pasted.dataset.typed), Number(pasted.dataset.pasted));
+  form.addEventListener("effort", (event) => effort(event.detail.typed, event.detail.pasted));
+
+  // Undo beyond a reload: where the field holds just what was loaded or taken back, the browser has nothing to undo,
+  // and one more step leads to the draft before.
+  let base = text.value, steps = null, at = 0, walking = false;
+  const take = (value) => {
+    show(false);
+    text.value = value;
+    base = value;
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  async function step(back) {
+    if (walking) return;
+    walking = true;
+    try {
+      steps ||= await earlier();
+      const next = at + (back ? 1 : -1);
+      if (next < 0 || next >= steps.length) return;
+      at = next;
+      take(steps[at]);
+    } catch { /* offline: the browser's own undo is still there */
+      steps = null;
+    } finally { walking = false; }
+  }
+  // The texts of the drafts, newest first, beginning with what stands in the field.
+  async function earlier() {
+    const answer = await fetch(drafts.dataset.texts, { credentials: "same-origin", headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const found = (await answer.json()).results.map((one) => one.draft.text ?? "");
+    return [text.value, ...found].filter((one, index, all) => index === 0 || one !== all[index - 1]);
+  }
+  text.addEventListener("input", (event) => { if (event.isTrusted) { steps = null; at = 0; } });
+  text.addEventListener("keydown", (event) => {
+    if (!drafts || !(event.ctrlKey || event.metaKey) || event.altKey) return;
+    const key = event.key.toLowerCase();
+    const back = key === "z" && !event.shiftKey;
+    const forth = key === "y" || (key === "z" && event.shiftKey);
+    if ((!back && !forth) || text.value !== base || (forth && !at)) return;
+    event.preventDefault();
+    step(back);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey || event.key.toLowerCase() !== "e") return;
+    event.preventDefault();
+    (preview.hidden ? look : write).click();
+  });
+  drafts?.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-restore]")) return;
+    event.preventDefault();
+    take(drafts.querySelector(".kept").value);
+    text.focus();
+  });
+})();
