@@ -9,12 +9,11 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from labeling.models import Announcement, Assignment, Task
+from labeling.selectors.open_work import MANY, open_counts
 from labeling.selectors.reading import Reading, readings_of
-from labeling.selectors.tasks import tasks_open_to
 from people.access import LABELING, projects_for
 from people.models import Project, User
 
-MANY = 100
 _VERBS: dict[str, str] = {
     Task.Kind.DEMONSTRATION: "Write answers",
     Task.Kind.RANKING: "Rank answers",
@@ -135,21 +134,13 @@ def _priority(project: Project) -> int:
 
 
 def _open(labeler: User, projects: list[Project]) -> dict[int, list[Open]]:
-    """What is open by project, in the order of kinds; one query that stops counting at 100 of each."""
-    slices = [
-        tasks_open_to(labeler).filter(project=project, kind=kind).order_by().values_list("project", "kind")[:MANY]
-        for project in projects
-        for kind in Task.Kind.values
-    ]
-    if not slices:
-        return {}
-    first, *rest = slices
-    counted: dict[tuple[int, str], int] = {}
-    for row in first.union(*rest, all=True):
-        counted[row] = counted.get(row, 0) + 1
+    """What is open by project, in the order of kinds."""
+    counts = open_counts(labeler, projects)
     found: dict[int, list[Open]] = {}
-    for (project, kind), count in sorted(counted.items(), key=lambda item: Task.Kind.values.index(item[0][1])):
-        found.setdefault(project, []).append(Open(kind, count))
+    for kind in Task.Kind.values:
+        for project in projects:
+            if count := counts.get((project.pk, kind)):
+                found.setdefault(project.pk, []).append(Open(kind, count))
     return found
 
 

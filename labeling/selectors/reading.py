@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Max, Q
 
 from labeling.diff import Piece, difference
-from labeling.models import Instructions
+from labeling.models import Assignment, Instructions, InstructionsRead
 from people.models import Project, User
 
 _PARTS = {
@@ -65,6 +65,17 @@ def readings_of(labeler: User, projects: list[Project]) -> dict[int, Reading]:
 def version_confirmed(labeler: User, project: Project) -> int:
     """The newest version that the labeler said to have read; 0: none."""
     return reading_of(labeler, project).confirmed
+
+
+def is_confirmed(assignment: Assignment) -> bool:
+    """Whether its labeler said to have read the version that it is given under; true where there is none."""
+    if not assignment.instructions_version:
+        return True
+    return InstructionsRead.objects.filter(
+        labeler_id=assignment.labeler_id,
+        instructions__project_id=assignment.task.project_id,
+        instructions__version=assignment.instructions_version,
+    ).exists()
 
 
 def changes_between(old: Instructions, new: Instructions) -> list[Change]:
