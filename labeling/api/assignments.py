@@ -9,12 +9,14 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import api_view
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from labeling.api.shown import AssignmentSerializer, LeaseSerializer, lease, own_assignment, shown, user_of
+from labeling.api.shown import AssignmentSerializer, LeaseSerializer, lease, own_assignment, own_kind, shown, user_of
 from labeling.models import Assignment, SkipKind, Task
 from labeling.permissions import project_get
+from labeling.selectors.tasks import projects_with_terms
 from labeling.services.assignments import assignment_heartbeat, assignment_release, assignment_resume
 from labeling.services.claims import assignment_claim_anywhere, assignment_claim_next
 from labeling.services.drafts import DraftMoved, assignment_save_draft
@@ -53,10 +55,16 @@ _SEEN = OpenApiParameter(
 @api_view(["POST"])
 def assignments_next(request: Request, slug: str) -> Response:
     """Take the next task: what you hold, what was offered to you, what you left, or the first open one."""
-    project = project_get(request.user, slug, LABELING)
+    project = projects_with_terms().filter(slug=slug).first()
+    if project is None:
+        raise NotFound("No such project.")
     wanted = _wanted(request)
-    with refusals_answered():
-        assignment = assignment_claim_next(labeler=user_of(request), project=project, **wanted)
+    try:
+        with refusals_answered():
+            assignment = assignment_claim_next(labeler=user_of(request), project=project, **wanted)
+    except PermissionDenied:
+        project_get(request.user, slug, LABELING)  # a stranger is told that there is no such project
+        raise
     return _taken(assignment)
 
 
@@ -83,7 +91,6 @@ def assignment_detail(request: Request, pk: UUID) -> Response:
 @api_view(["PUT"])
 def assignment_draft(request: Request, pk: UUID) -> Response:
     """Keep unfinished work: any JSON object up to 1 MB. Renews the lease."""
-    own_assignment(request, pk)
     seen = _number(request.headers.get("If-Match", ""))
     try:
         with refusals_answered():
@@ -103,7 +110,6 @@ def assignment_draft(request: Request, pk: UUID) -> Response:
 @api_view(["POST"])
 def assignment_heartbeat_view(request: Request, pk: UUID) -> Response:
     """Say that you are at work: renews the lease, or takes up an ended one while a slot is open."""
-    own_assignment(request, pk)
     with refusals_answered():
         assignment = assignment_heartbeat(assignment_id=pk, labeler=user_of(request))
     return Response(lease(assignment))
@@ -113,7 +119,6 @@ def assignment_heartbeat_view(request: Request, pk: UUID) -> Response:
 @api_view(["POST"])
 def assignment_resume_view(request: Request, pk: UUID) -> Response:
     """Take up again what you skipped or what ran out; 409 when others have given all its labels."""
-    own_assignment(request, pk)
     with refusals_answered():
         assignment = assignment_resume(assignment_id=pk, labeler=user_of(request))
     return Response(lease(assignment))
@@ -123,7 +128,6 @@ def assignment_resume_view(request: Request, pk: UUID) -> Response:
 @api_view(["POST"])
 def assignment_release_view(request: Request, pk: UUID) -> Response:
     """Give the task back at once because you leave it. Your draft stays, and `next` offers it to you first."""
-    own_assignment(request, pk)
     with refusals_answered():
         assignment = assignment_release(assignment_id=pk, labeler=user_of(request))
     return Response(lease(assignment))
@@ -133,7 +137,7 @@ def assignment_release_view(request: Request, pk: UUID) -> Response:
 @api_view(["POST"])
 def assignment_skip_view(request: Request, pk: UUID) -> Response:
     """Hand the task back at once and say why. Your draft stays."""
-    own_assignment(request, pk)
+    own_kind(request, pk)
     given = SkipSerializer(data=request.data)
     given.is_valid(raise_exception=True)
     with refusals_answered():

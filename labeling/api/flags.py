@@ -13,7 +13,7 @@ from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from labeling.api.shown import own_assignment, user_of
+from labeling.api.shown import own_kind, user_of
 from labeling.models import Assignment, Flag, SkipKind
 from labeling.permissions import project_get
 from labeling.selectors.troubles import flags_of, skips_by_kind, skips_of
@@ -65,7 +65,7 @@ class SkipGivenSerializer(serializers.ModelSerializer[Assignment]):
 @api_view(["POST"])
 def assignment_flag(request: Request, pk: UUID) -> Response:
     """Tell the managers that something is wrong with your task. The task stays yours."""
-    own_assignment(request, pk)
+    own_kind(request, pk)
     given = FlagRaiseSerializer(data=request.data)
     given.is_valid(raise_exception=True)
     with refusals_answered():

@@ -11,7 +11,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from labeling.api.shown import own_assignment, user_of
+from labeling.api.shown import own_kind, user_of
 from labeling.models import Demonstration, Ranking, Task
 from labeling.services.demonstrations import demonstration_submit
 from labeling.services.dialogues import dialogue_continue
@@ -98,7 +98,7 @@ _KEY = OpenApiParameter(
 @api_view(["POST"])
 def assignment_submit(request: Request, pk: UUID) -> Response:
     """Submit the label: 201 the first time, 200 and the same answer for the same key, 409 for another key after it."""
-    kind = own_assignment(request, pk).task.kind
+    kind = own_kind(request, pk)
     label: Demonstration | Ranking
     common: dict[str, Any] = {
         "assignment_id": pk,
@@ -130,7 +130,7 @@ def assignment_submit(request: Request, pk: UUID) -> Response:
 @api_view(["POST"])
 def assignment_continue(request: Request, pk: UUID) -> Response:
     """Go on with a dialogue after you compared its replies: your message follows the one you ranked first."""
-    own_assignment(request, pk)
+    own_kind(request, pk)
     given = ContinueSerializer(data=request.data)
     given.is_valid(raise_exception=True)
     chosen = given.validated_data["completion"]

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from labeling.models import Assignment, Task
 from labeling.selectors.assignments import assignment_for, completions_shown, may_label
+from labeling.selectors.reading import is_confirmed
 from people.models import User
 
 
@@ -51,6 +52,9 @@ class AssignmentSerializer(serializers.Serializer[Any]):
     draft_number = serializers.IntegerField(help_text="Send it back as If-Match when the draft is saved.")
     draft_saved_at = serializers.DateTimeField(allow_null=True)
     instructions_version = serializers.IntegerField()
+    instructions_confirmed = serializers.BooleanField(
+        help_text="You said that you have read this version, or there is none to read."
+    )
     form_version = serializers.IntegerField()
     is_extra = serializers.BooleanField()
     url = serializers.CharField()
@@ -82,6 +86,15 @@ def own_assignment(request: Request, pk: UUID) -> Assignment:
     return assignment
 
 
+def own_kind(request: Request, pk: UUID) -> str:
+    """The kind of task of the person's own assignment; 404 for everything else. What they may do the service tells."""
+    mine = Assignment.objects.filter(pk=pk, labeler=user_of(request)).order_by()
+    kind = mine.values_list("task__kind", flat=True).first()
+    if kind is None:
+        raise NotFound("There is no such assignment.")
+    return kind
+
+
 def shown(assignment: Assignment) -> dict[str, Any]:
     """The assignment as `AssignmentSerializer` documents it; made by hand, since it is asked for at every task."""
     task = assignment.task
@@ -93,6 +106,7 @@ def shown(assignment: Assignment) -> dict[str, Any]:
         "draft_number": assignment.draft_number,
         "draft_saved_at": assignment.draft_saved_at,
         "instructions_version": assignment.instructions_version,
+        "instructions_confirmed": is_confirmed(assignment),
         "form_version": assignment.form_version,
         "is_extra": assignment.is_extra,
         "url": reverse("label-assignment", args=[assignment.pk]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet, Value
@@ -12,16 +13,16 @@ from people.models import Membership, User
 
 
 def assignments_of(labeler: User) -> QuerySet[Assignment]:
-    """The labeler's assignments with task, prompt, project and setup; `may_label` says if they still label there."""
+    """The labeler's assignments with task, project and setup; `may_label` says if they still label there."""
     member = Membership.objects.filter(user=labeler, project=OuterRef("task__project"), role__in=LABELING)
     may_label = Value(True) if labeler.is_superuser else Exists(member)
-    mine = Assignment.objects.filter(labeler=labeler).select_related("task__prompt", "task__project__setup")
+    mine = Assignment.objects.filter(labeler=labeler).select_related("task__project__setup")
     return mine.annotate(may_label=may_label)
 
 
 def assignment_for(labeler: User, assignment_id: UUID) -> Assignment | None:
-    """The labeler's own assignment, as in `assignments_of`; None for unknown ones and for other people's."""
-    return assignments_of(labeler).filter(pk=assignment_id).first()
+    """The labeler's own assignment, with the prompt; None for unknown ones and for other people's."""
+    return assignments_of(labeler).select_related("task__prompt").filter(pk=assignment_id).first()
 
 
 def may_label(assignment: Assignment) -> bool:
@@ -29,9 +30,20 @@ def may_label(assignment: Assignment) -> bool:
     return bool(assignment.may_label)  # type: ignore[attr-defined]  # annotated there
 
 
+def completions_draw(assignment: Assignment) -> list[Completion]:
+    """The task's completions in a random order, so that no place on the page favours a model; `completions_shown` of
+    this very object returns them again.
+    """
+    drawn = list(Completion.objects.filter(task_completions__task=assignment.task_id).order_by())
+    random.shuffle(drawn)
+    assignment.completions_drawn = drawn  # type: ignore[attr-defined]  # read below
+    return drawn
+
+
 def completions_shown(assignment: Assignment) -> list[Completion]:
     """The completions of a ranking task in the order drawn for this labeler; empty for a demonstration."""
-    if not assignment.shown_order:
-        return []
+    drawn: list[Completion] | None = getattr(assignment, "completions_drawn", None)
+    if drawn is not None or not assignment.shown_order:
+        return drawn or []
     by_id = {str(c.pk): c for c in Completion.objects.filter(pk__in=assignment.shown_order)}
     return [by_id[completion_id] for completion_id in assignment.shown_order if completion_id in by_id]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 
 from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
@@ -113,37 +114,35 @@ def setup_of(project: Project) -> ProjectSetup:
         return ProjectSetup(project=project)
 
 
+def projects_with_terms() -> QuerySet[Project]:
+    """Projects with what `terms_of` needs: the setup, and the newest versions of instructions and rating form."""
+    newest = {"instructions_version": _newest(Instructions), "form_version": _newest(RatingForm)}
+    return Project.objects.select_related("setup").annotate(**newest)
+
+
 def terms_of(project: Project) -> Terms:
-    """What the project says now, in one query; a project that nobody has set up yet runs on the defaults."""
-    names = [field.name for field in fields(Terms)]
-    row = (
-        Project.objects.filter(pk=project.pk)
-        .annotate(
-            instructions_version=_newest(Instructions),
-            form_version=_newest(RatingForm),
-            **{name: F(f"setup__{name}") for name in names if not name.endswith("_version")},
-        )
-        .values("setup__id", *names)
-        .get()
-    )
-    default = ProjectSetup() if row.pop("setup__id") is None else None
-    given = {name: getattr(default, name, value) if default else value for name, value in row.items()}
-    return Terms(**given)
+    """What the project says now, without a query for one of `projects_with_terms`; defaults where it has no setup."""
+    if not hasattr(project, "form_version"):
+        project = projects_with_terms().get(pk=project.pk)
+    versions = {name: getattr(project, name) for name in ("instructions_version", "form_version")}
+    return replace(Terms.read_with(project), **versions)
 
 
-def standing_of(labeler: User, project: Project) -> Standing | None:
-    """The labeler's cohort and skills in the project; None for who does not label there.
+def memberships_of(labeler: User, project: Project) -> QuerySet[Membership]:
+    """The roles in which the labeler may label in the project."""
+    return Membership.objects.filter(user=labeler, project=project, role__in=LABELING).order_by()
+
+
+def standing_of(labeler: User, memberships: Iterable[Membership]) -> Standing | None:
+    """The labeler's cohort and skills by these memberships; None for who does not label there.
 
     Whoever is held out in one role is held out. A superuser without a membership stands with the training labelers.
     """
-    if not labeler.is_active:
+    found = list(memberships)
+    if not labeler.is_active or not (found or labeler.is_superuser):
         return None
-    rows = Membership.objects.filter(user=labeler, project=project, role__in=LABELING).order_by()
-    found = list(rows.values_list("cohort", "skills"))
-    if not found and not labeler.is_superuser:
-        return None
-    cohorts = {cohort for cohort, _ in found}
-    skills = {str(skill) for _, given in found if isinstance(given, list) for skill in given}
+    cohorts = {membership.cohort for membership in found}
+    skills = {str(skill) for membership in found for skill in membership.skills or []}
     return Standing(Cohort.HELD_OUT if Cohort.HELD_OUT in cohorts else Cohort.TRAINING, tuple(sorted(skills)))
 
 

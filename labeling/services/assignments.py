@@ -6,7 +6,6 @@ its slot. It changes only under a lock of the task's row. Locks are taken in the
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,12 +14,12 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from labeling.models import Assignment, Provenance, Task, TaskCompletion
-from labeling.selectors.assignments import assignment_for, assignments_of, may_label
+from labeling.models import Assignment, Provenance, Task
+from labeling.selectors.assignments import assignment_for, assignments_of, completions_draw, may_label
 from labeling.selectors.tasks import Terms, terms_of
 from labeling.services.disputes import task_ask_again
 from people.models import User
-from people.refusals import Conflict, Refused
+from people.refusals import Conflict, Forbidden, Missing, Refused
 
 State = Assignment.State
 EXPIRY_BATCH = 500
@@ -39,7 +38,7 @@ def assignment_heartbeat(*, assignment_id: UUID, labeler: User) -> Assignment:
     if assignment.state == State.LEASED and lease_renew(assignment, Terms.read_with(assignment.task.project)):
         return assignment
     terms = terms_of(assignment.task.project)
-    return assignment_take_up(assignment=assignment, labeler=labeler, terms=terms) or assignment
+    return assignment_take_up(assignment_id=assignment_id, labeler=labeler, terms=terms) or assignment
 
 
 def assignment_resume(*, assignment_id: UUID, labeler: User) -> Assignment:
@@ -49,7 +48,7 @@ def assignment_resume(*, assignment_id: UUID, labeler: User) -> Assignment:
     """
     assignment = assignment_own(assignment_id, labeler)
     terms = terms_of(assignment.task.project)
-    taken = assignment_take_up(assignment=assignment, labeler=labeler, terms=terms)
+    taken = assignment_take_up(assignment_id=assignment_id, labeler=labeler, terms=terms)
     if taken is None:
         raise Conflict("Others have taken this task meanwhile; your draft is kept.")
     return taken
@@ -94,7 +93,7 @@ def leases_expire() -> int:
 def assignment_lock(*, assignment_id: UUID, labeler: User) -> Assignment:
     """The labeler's own assignment with its task and project, both rows locked. Inside a transaction.
 
-    Raises Refused when it is not theirs, or when they label in the project no more.
+    Raises Missing when it is not theirs, Forbidden when they label in the project no more.
     """
     # One statement a lock, task first: a join would lock both rows in an order of its own.
     Task.objects.select_for_update(no_key=True, of=("self",)).filter(assignments=assignment_id).only("pk").first()
@@ -150,7 +149,7 @@ def assignment_start(*, assignment: Assignment, terms: Terms) -> None:
     assignment.state = State.LEASED
     assignment.lease_expires_at = lease_end(terms)
     if not assignment.shown_order:
-        assignment.shown_order = _draw_order(assignment.task_id)
+        assignment.shown_order = [str(completion.pk) for completion in completions_draw(assignment)]
         assignment.instructions_version = terms.instructions_version
         assignment.form_version = terms.form_version
 
@@ -168,7 +167,7 @@ def provenance_of(labeler: User) -> str:
 def assignment_own(assignment_id: UUID, labeler: User) -> Assignment:
     """The labeler's own assignment with its task and project, unlocked.
 
-    Raises Refused when it is not theirs, or when they label in the project no more.
+    Raises Missing when it is not theirs, Forbidden when they label in the project no more.
     """
     return _checked(assignment_for(labeler, assignment_id))
 
@@ -180,9 +179,9 @@ def lease_end(terms: Terms) -> datetime:
 
 def _checked(assignment: Assignment | None) -> Assignment:
     if assignment is None:
-        raise Refused("There is no such assignment.")
+        raise Missing("There is no such assignment.")
     if not may_label(assignment):
-        raise Refused(f"You do not label in the project {assignment.task.project.name} any more.")
+        raise Forbidden(f"You do not label in the project {assignment.task.project.name} any more.")
     return assignment
 
 
@@ -194,12 +193,12 @@ def lease_renew(assignment: Assignment, terms: Terms) -> bool:
 
 
 @transaction.atomic
-def assignment_take_up(*, assignment: Assignment, labeler: User, terms: Terms) -> Assignment | None:
+def assignment_take_up(*, assignment_id: UUID, labeler: User, terms: Terms) -> Assignment | None:
     """Renew the lease, or take a slot again for one that ended or was skipped; None when no slot is open.
 
     An offered one has its slot already. A submitted one is returned as it is.
     """
-    locked = assignment_lock(assignment_id=assignment.pk, labeler=labeler)
+    locked = assignment_lock(assignment_id=assignment_id, labeler=labeler)
     if locked.state == State.SUBMITTED:
         return locked
     if locked.state in (State.EXPIRED, State.SKIPPED) and not _slot_take(locked.task, terms):
@@ -212,11 +211,3 @@ def assignment_take_up(*, assignment: Assignment, labeler: User, terms: Terms) -
 def _slot_take(task: Task, terms: Terms) -> bool:
     """Take one slot of the task, whose row is locked; False when none is open."""
     return bool(Task.objects.filter(terms.open_tasks(), pk=task.pk).update(taken=F("taken") + 1))
-
-
-def _draw_order(task_id: int) -> list[str]:
-    """The completions of a task in a random order, so that no place on the page favours a model."""
-    ids = TaskCompletion.objects.filter(task=task_id).order_by().values_list("completion_id", flat=True)
-    shown = [str(completion_id) for completion_id in ids]
-    random.shuffle(shown)
-    return shown

@@ -5,16 +5,19 @@ Locks are taken in the order labeler, task, assignment.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import transaction
-from django.db.models import Case, Q, QuerySet, When
+from django.db.models import Case, F, Q, When
 
 from labeling.models import Assignment, Task
-from labeling.selectors.tasks import Standing, Terms, done_today, standing_of, terms_of
+from labeling.selectors.assignments import assignment_for
+from labeling.selectors.tasks import Standing, Terms, done_today, memberships_of, standing_of, terms_of
 from labeling.services.assignments import assignment_start, assignment_take_up, lease_renew
 from labeling.services.slots import Wish, slot_take
 from people.access import LABELING, projects_for
 from people.models import Project, User
-from people.refusals import Refused
+from people.refusals import Forbidden, Refused
 
 State = Assignment.State
 
@@ -29,28 +32,25 @@ def assignment_claim_next(
     `slot_take`. None when nothing is open to them. Two people never get the same slot; one person never gets a task
     twice. Raises Refused.
     """
-    standing = standing_of(labeler, project)
-    if standing is None:
-        raise Refused(f"You do not label in the project {project.name} any more.")
+    standing = _standing_locked(labeler, project)
     if not project.is_active:
         raise Refused(f"The project {project.name} is closed and hands out no tasks.")
-    # One labeler claims one thing at a time: two tabs get the same task. Weak enough not to block foreign keys.
-    User.objects.select_for_update(no_key=True).only("pk").get(pk=labeler.pk)
     terms = terms_of(project)
-    mine = Assignment.objects.filter(labeler=labeler, task__project=project)
-    if kind:
-        mine = mine.filter(task__kind=kind)
-    held = _held(mine, terms)
+    held = _held(labeler, project, kind, terms)
     if another:
-        held = [assignment for assignment in held if assignment.state != State.LEASED]
         _require_room(labeler, project, terms)
-    if held and held[0].state == State.LEASED and lease_renew(held[0], terms):
-        return held[0]
-    _require_day(labeler, project, terms)
-    for left in held:
-        taken = assignment_take_up(assignment=left, labeler=labeler, terms=terms)
+    for pk, state in held:
+        if another and state == State.LEASED:
+            continue
+        if state == State.LEASED:
+            mine = assignment_for(labeler, pk)
+            if mine is not None and lease_renew(mine, terms):
+                return mine
+        _require_day(labeler, project, terms)
+        taken = assignment_take_up(assignment_id=pk, labeler=labeler, terms=terms)
         if taken is not None and taken.state == State.LEASED:
             return taken
+    _require_day(labeler, project, terms)
     return _claim(labeler, project, kind, standing, terms)
 
 
@@ -61,7 +61,9 @@ def assignment_claim_anywhere(*, labeler: User, kind: str | None = None, another
     as that their labels of today are in.
     """
     projects = list(
-        projects_for(labeler, LABELING).filter(is_active=True).order_by("-setup__priority", "name").distinct()
+        projects_for(labeler, LABELING)
+        .filter(is_active=True)
+        .order_by(F("setup__priority").desc(nulls_last=True), "name")
     )
     if not another:
         holding = Assignment.objects.filter(labeler=labeler, state=State.LEASED).values_list(
@@ -83,13 +85,29 @@ def assignment_claim_anywhere(*, labeler: User, kind: str | None = None, another
     return None
 
 
-def _held(mine: QuerySet[Assignment], terms: Terms) -> list[Assignment]:
+def _standing_locked(labeler: User, project: Project) -> Standing:
+    """The labeler's standing, their row locked: one labeler claims one thing at a time, so that two tabs get the same
+    task. The lock is weak enough not to block foreign keys.
+    """
+    locked = list(memberships_of(labeler, project).select_related("user").select_for_update(of=("user",), no_key=True))
+    if not locked:
+        User.objects.select_for_update(no_key=True).only("pk").get(pk=labeler.pk)
+    standing = standing_of(labeler, locked)
+    if standing is None:
+        raise Forbidden(f"You do not label in the project {project.name} any more.")
+    return standing
+
+
+def _held(labeler: User, project: Project, kind: str | None, terms: Terms) -> list[tuple[UUID, str]]:
     """What the labeler has in work, else what was offered, else what they left and what still has an open slot."""
+    mine = Assignment.objects.filter(labeler=labeler, task__project=project)
+    if kind:
+        mine = mine.filter(task__kind=kind)
     offered = Q(state=State.OFFERED, task__withdrawn_at=None)
     left = Q(terms.open_tasks("task__"), state=State.EXPIRED)
     rank = Case(When(state=State.LEASED, then=0), When(state=State.OFFERED, then=1), default=2)
-    found = mine.filter(Q(state=State.LEASED) | offered | left)
-    return list(found.select_related("task__prompt", "task__project").order_by(rank, "claimed_at")[:2])
+    found = mine.filter(Q(state=State.LEASED) | offered | left).order_by(rank, "claimed_at")
+    return list(found.values_list("pk", "state")[:2])
 
 
 def _require_room(labeler: User, project: Project, terms: Terms) -> None:

@@ -70,7 +70,7 @@ def demonstration_add(
     except FormError as error:
         raise Refused(str(error)) from error
     return Demonstration.objects.create(
-        prompt=assignment.task.prompt,
+        prompt_id=assignment.task.prompt_id,
         text=text,
         labeler=labeler,
         provenance=provenance_of(labeler),

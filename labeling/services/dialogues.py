@@ -13,7 +13,7 @@ from django.db import transaction
 
 from exchange.text import storable_text
 from labeling.models import Assignment, Completion, CompletionBatch, Prompt, Ranking, Task
-from labeling.selectors.tasks import standing_of
+from labeling.selectors.tasks import memberships_of, standing_of
 from labeling.services.assignments import assignment_lock
 from labeling.services.offers import task_offer
 from labeling.services.projects import project_setup_ensure
@@ -97,7 +97,7 @@ def comparison_open(
     Where they label in the project no more, anybody of the training cohort may get it.
     """
     writer = turn_writer(prompt)
-    standing = standing_of(writer, prompt.project) if writer is not None else None
+    standing = standing_of(writer, memberships_of(writer, prompt.project)) if writer is not None else None
     [task] = task_open(
         setup=project_setup_ensure(project=prompt.project),
         kind=Task.Kind.COMPARISON,

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from labeling.models import Assignment, Task
-from labeling.selectors.tasks import standing_of, terms_of
+from labeling.selectors.tasks import memberships_of, standing_of, terms_of
 from labeling.services.assignments import slot_give_back
 from people.models import User
 from people.refusals import Conflict, Refused
@@ -34,7 +34,7 @@ def task_offer(*, task: Task, labelers: Collection[User]) -> list[Assignment]:
         raise Conflict("The task is withdrawn; bring it back before offering it.")
     cohort = locked.lane.partition(":")[0]
     for person in people:
-        standing = standing_of(person, locked.project)
+        standing = standing_of(person, memberships_of(person, locked.project))
         if standing is None:
             raise Refused(f"{person} does not label in the project {locked.project.name}.")
         if standing.cohort != cohort:

@@ -98,7 +98,7 @@ def ranking_add(
     if len(note) > NOTE_MAX:
         raise Refused(f"The note is {len(note):,} characters long; keep it to {NOTE_MAX:,}.")
     ranking = Ranking.objects.create(
-        prompt=assignment.task.prompt,
+        prompt_id=assignment.task.prompt_id,
         groups=[list(group) for group in groups],
         strengths=steps,
         all_bad=all_bad,

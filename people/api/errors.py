@@ -1,5 +1,5 @@
-"""Refusals as answers: {"detail": sentence}, with 400 for a service's, 409 where the state has moved on, and 413 for a
-body that is too long.
+"""Refusals as answers: {"detail": sentence}, with 400 for a service's, 404 and 403 where it finds nothing or may
+not, 409 where the state has moved on, and 413 for a body that is too long.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from people.refusals import Conflict, Refused
+from people.refusals import Conflict, Forbidden, Missing, Refused
 
 
 class RefusedRequest(APIException):
@@ -45,9 +45,13 @@ def error_answered(error: Exception, context: dict[str, Any]) -> Response | None
 
 @contextmanager
 def refusals_answered() -> Iterator[None]:
-    """Turn `Refused` and `Conflict` raised inside into the API's answers."""
+    """Turn `Refused` and its kinds raised inside into the API's answers."""
     try:
         yield
+    except Missing as refusal:
+        raise NotFound(str(refusal)) from refusal
+    except Forbidden as refusal:
+        raise PermissionDenied(str(refusal)) from refusal
     except Conflict as refusal:
         raise ConflictingRequest(str(refusal)) from refusal
     except Refused as refusal:
