@@ -146,3 +146,29 @@ def _check_limits(read: dict[str, int]) -> None:
 def _check_codes(what: str, given: list[str], known: frozenset[str]) -> None:
     if unknown := [code for code in given if code not in known]:
         raise OptionError(f"There is no {what} {unknown[0][:20]!r} that can be told; give codes.")
+
+
+_SAID = {
+    "min_percent": "{} % of the shorter",
+    "threshold": "{} % alike",
+    "most": "{:,} kept",
+    "by": "by {}",
+    "kinds": "{}",
+    "regions": "numbers of {}",
+    "min_words": "from {:,} words",
+    "max_words": "up to {:,} words",
+    "min_characters": "from {:,} characters",
+    "max_characters": "up to {:,} characters",
+    "keep": "{} kept",
+    "confidence": "told with {} %",
+}
+
+
+def options_said(options: Mapping[str, Any]) -> str:
+    """What a step was told, in a few words; limits that are not set are left out."""
+    said = (
+        _SAID[name].format(", ".join(options[name]) if isinstance(options[name], list) else options[name])
+        for name in _SAID
+        if options.get(name)
+    )
+    return " · ".join(said)

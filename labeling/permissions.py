@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
-from labeling.models import Import, Prompt, Snapshot
+from labeling.models import CurationStep, Import, Prompt, Snapshot
 from people.models import Role, User
 from people.permissions import project_get
 
 __all__ = ["object_get", "project_get"]
 
-Owned = TypeVar("Owned", Import, Prompt, Snapshot)
+Owned = TypeVar("Owned", CurationStep, Import, Prompt, Snapshot)
 
 
 def object_get(user: User | AnonymousUser, kind: type[Owned], pk: Any, roles: tuple[Role, ...]) -> Owned:

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from labeling.api import (
     assignments,
+    curation,
     feedback,
     flags,
     forms,
@@ -18,6 +19,7 @@ from labeling.api import (
     tasks,
 )
 from labeling.views import data, instructions, my_work, review, talk, workplace, writing
+from labeling.views import curation as curation_pages
 
 data_pages: list[URLPattern | URLResolver] = [
     path("data/", data.data_home, name="data-home"),
@@ -25,6 +27,11 @@ data_pages: list[URLPattern | URLResolver] = [
     path("data/<slug:slug>/live/", data.data_live, name="data-live"),
     path("data/<slug:slug>/upload/", data.data_upload, name="data-upload"),
     path("data/<slug:slug>/freeze/", data.data_freeze, name="data-freeze"),
+    path("data/<slug:slug>/curation/", curation_pages.curation_project, name="curation"),
+    path("data/<slug:slug>/curation/live/", curation_pages.curation_live, name="curation-live"),
+    path("data/<slug:slug>/curation/run/", curation_pages.curation_run, name="curation-run"),
+    path("curation/<int:pk>/", curation_pages.curation_step, name="curation-step"),
+    path("curation/<int:pk>/undo/", curation_pages.curation_undo_step, name="curation-undo"),
 ]
 data_api: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/setup/", setup.SetupView.as_view(), name="api-setup"),
@@ -36,6 +43,12 @@ data_api: list[URLPattern | URLResolver] = [
     path("prompts/<uuid:pk>/", prompts.PromptView.as_view(), name="api-prompt"),
     path("projects/<slug:slug>/imports/", imports.ImportsView.as_view(), name="api-imports"),
     path("imports/<int:pk>/", imports.ImportView.as_view(), name="api-import"),
+    path("projects/<slug:slug>/curation/", curation.CurationView.as_view(), name="api-curation"),
+    path("projects/<slug:slug>/curation/funnel/", curation.CurationFunnelView.as_view(), name="api-curation-funnel"),
+    path("curation/<int:pk>/", curation.CurationStepView.as_view(), name="api-curation-step"),
+    path("curation/<int:pk>/undo/", curation.CurationUndoView.as_view(), name="api-curation-undo"),
+    path("curation/<int:pk>/dropped/", curation.CurationDroppedView.as_view(), name="api-curation-dropped"),
+    path("curation/<int:pk>/masks/", curation.CurationMasksView.as_view(), name="api-curation-masks"),
     path("projects/<slug:slug>/snapshots/", snapshots.SnapshotsView.as_view(), name="api-snapshots"),
     path("snapshots/<int:pk>/", snapshots.SnapshotView.as_view(), name="api-snapshot"),
     path(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.generics import ListAPIView
 from rest_framework.parsers import MultiPartParser
@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from labeling.formats import NAMES
 from labeling.models import Import
 from labeling.permissions import object_get, project_get
+from labeling.selectors.underway import Underway, underway_of
 from labeling.services.imports import import_create
 from labeling.tasks import import_call
 from people.access import MANAGING
@@ -29,12 +30,23 @@ class ProblemSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
+class UnderwaySerializer(serializers.Serializer[Any]):
+    """How far a job is that runs now: of an import in bytes of the file, of a curation step in prompts."""
+
+    done = serializers.IntegerField()
+    total = serializers.IntegerField()
+    percent = serializers.IntegerField()
+    rate = serializers.FloatField(allow_null=True, help_text="Units a second.")
+    remaining = serializers.FloatField(allow_null=True, help_text="Seconds.")
+
+
 class ImportSerializer(serializers.ModelSerializer[Import]):
     """An import: where it stands, what it brought, and the first lines that were wrong."""
 
     project = serializers.SlugField(source="project.slug", read_only=True)
     counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     problems = ProblemSerializer(many=True, read_only=True)
+    underway = serializers.SerializerMethodField(help_text="While it runs; else null.")
 
     class Meta:
         model = Import
@@ -49,11 +61,17 @@ class ImportSerializer(serializers.ModelSerializer[Import]):
             "problems",
             "problem_count",
             "error",
+            "underway",
             "created_at",
             "started_at",
             "finished_at",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(UnderwaySerializer(allow_null=True))
+    def get_underway(self, job: Import) -> Any:
+        found: dict[int, Underway] = self.context.get("underway", {})
+        return UnderwaySerializer(found[job.pk]).data if job.pk in found else None
 
 
 class UploadSerializer(serializers.Serializer[Any]):
@@ -74,8 +92,9 @@ class ImportsView(ListAPIView[Import]):
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
         """All imports of the project, for managers."""
         project = project_get(cast(User, request.user), self.kwargs["slug"], MANAGING)
-        page = self.paginate_queryset(project.imports.select_related("project").order_by("-pk"))
-        return self.get_paginated_response(ImportSerializer(page, many=True).data)
+        page = self.paginate_queryset(project.imports.select_related("project").order_by("-pk")) or []
+        context = {"underway": underway_of(job for job in page if job.state == Import.State.RUNNING)}
+        return self.get_paginated_response(ImportSerializer(page, many=True, context=context).data)
 
     @extend_schema(request={"multipart/form-data": UploadSerializer}, responses={202: ImportSerializer})
     def post(self, request: Request, slug: str) -> Response:
@@ -102,4 +121,6 @@ class ImportView(APIView):
     @extend_schema(responses=ImportSerializer)
     def get(self, request: Request, pk: int) -> Response:
         """Where the import stands, for managers."""
-        return Response(ImportSerializer(object_get(cast(User, request.user), Import, pk, MANAGING)).data)
+        job = object_get(cast(User, request.user), Import, pk, MANAGING)
+        context = {"underway": underway_of([job] if job.state == Import.State.RUNNING else [])}
+        return Response(ImportSerializer(job, context=context).data)

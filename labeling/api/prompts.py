@@ -8,18 +8,21 @@ from uuid import UUID
 
 from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.models import Completion, Demonstration, Prompt, Ranking
+from labeling.api.imports import ImportSerializer
+from labeling.models import Completion, CurationStep, Demonstration, Import, Prompt, Ranking
 from labeling.permissions import object_get, project_get
 from labeling.selectors.naming import Naming, naming_for
 from labeling.selectors.overview import project_overview
 from labeling.selectors.prompts import prompts_found
-from people.access import FOLLOWING
+from labeling.services.prompt_posts import AT_ONCE, prompts_post
+from people.access import FOLLOWING, MANAGING
+from people.api.errors import refusals_answered
 from people.models import User
 
 
@@ -35,6 +38,10 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
 
     messages = MessageSerializer(many=True, read_only=True)
     author = serializers.SerializerMethodField(help_text="For engineers a pseudonym.")
+    organisation = serializers.SerializerMethodField(help_text="For engineers a pseudonym.")
+    dropped_by = serializers.PrimaryKeyRelatedField[CurationStep](
+        read_only=True, help_text="The curation step that took it out of use; null while it is in use."
+    )
 
     class Meta:
         model = Prompt
@@ -43,16 +50,25 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
             "external_id",
             "messages",
             "author",
+            "organisation",
             "source",
+            "kind",
             "category",
             "language",
             "split",
+            "parent",
+            "dropped_by",
+            "drop_reason",
+            "duplicate_of",
             "created_at",
         ]
         read_only_fields = fields
 
     def get_author(self, prompt: Prompt) -> str:
         return cast(Naming, self.context["naming"]).author(prompt)
+
+    def get_organisation(self, prompt: Prompt) -> str:
+        return cast(Naming, self.context["naming"]).organisation(prompt)
 
 
 class DemonstrationSerializer(serializers.ModelSerializer[Demonstration]):
@@ -115,13 +131,26 @@ class OverviewSerializer(serializers.Serializer[Any]):
     labels_wanted = serializers.DictField(child=serializers.IntegerField())
 
 
+class PromptsRequest(serializers.Serializer[Any]):
+    """Prompts to add, each a text or an object with the fields that a line of the format `prompts` has."""
+
+    prompts = serializers.ListField(child=serializers.JSONField(), max_length=AT_ONCE, allow_empty=False)
+    on_error = serializers.ChoiceField(choices=Import.OnError.choices, default=Import.OnError.ABORT)
+
+
 class PromptsView(ListAPIView[Prompt]):
-    """A project's prompts."""
+    """A project's prompts; POST adds some."""
 
     serializer_class = PromptSerializer
     queryset = Prompt.objects.none()
 
-    @extend_schema(parameters=[OpenApiParameter("search"), OpenApiParameter("split")])
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("search"),
+            OpenApiParameter("split"),
+            OpenApiParameter("in_use", bool, description="Only prompts that curation left in use (true), or out."),
+        ]
+    )
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
         """Prompts whose words, id or author hold `search`, of one `split` where given.
 
@@ -130,9 +159,29 @@ class PromptsView(ListAPIView[Prompt]):
         user = cast(User, request.user)
         project = project_get(user, self.kwargs["slug"], FOLLOWING)
         naming = naming_for(user, project)
-        search, split = (request.query_params.get(name, "") for name in ("search", "split"))
-        page = self.paginate_queryset(prompts_found(project, search=search, split=split, authors=naming.is_open))
+        search, split, in_use = (request.query_params.get(name, "") for name in ("search", "split", "in_use"))
+        found = prompts_found(
+            project,
+            search=search,
+            split=split,
+            authors=naming.is_open,
+            in_use={"true": True, "false": False}.get(in_use),
+        )
+        page = self.paginate_queryset(found)
         return self.get_paginated_response(PromptSerializer(page, many=True, context={"naming": naming}).data)
+
+    @extend_schema(request=PromptsRequest, responses={201: ImportSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Add up to 1,000 prompts at once, for managers: all of them or none, by the rules of an import."""
+        project = project_get(cast(User, request.user), slug, MANAGING)
+        asked = PromptsRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = asked.validated_data
+        with refusals_answered():
+            job = prompts_post(
+                project=project, values=given["prompts"], on_error=given["on_error"], user=cast(User, request.user)
+            )
+        return Response(ImportSerializer(job).data, status=status.HTTP_201_CREATED)
 
 
 class PromptView(APIView):

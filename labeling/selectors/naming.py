@@ -32,6 +32,11 @@ class Naming:
         """Who wrote the prompt, as its source says."""
         return prompt.author if self.is_open or not prompt.author else self.hide(source_key(prompt.author))
 
+    def organisation(self, prompt: Prompt) -> str:
+        """For whom the author wrote it, as its source says."""
+        name = prompt.organisation
+        return name if self.is_open or not name else self.hide(source_key(name))
+
 
 def naming_for(user: User | AnonymousUser, project: Project) -> Naming:
     """How this user may see the people of the project; the pseudonyms are those of its snapshots."""

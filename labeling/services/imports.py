@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -18,6 +16,7 @@ from labeling.formats import SUFFIXES, check_file, parse_file
 from labeling.formats.parsed import FileError, ParsedLine, Problem
 from labeling.formats.reading import Position
 from labeling.models import Import
+from labeling.services.import_blocks import Brought, Failed, add_block, check_brought
 from labeling.services.jobs import job_claim, prompts_lock
 from labeling.services.projects import project_setup_ensure
 from labeling.services.prompts import Intake
@@ -29,28 +28,10 @@ from people.refusals import Refused
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 2 * 1024**3
-KEPT_PROBLEMS = 100
 # What is in memory at a time, whichever is reached first.
 PROMPTS_AT_ONCE = 10_000
 CHARACTERS_AT_ONCE = 16 * 1024**2
 _GONE = "The uploaded file is no longer in the upload folder; upload it again."
-
-
-@dataclass
-class _Brought:
-    """What an import brought in, by kind, and the lines that it left out: the first of them, and how many."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-    problem_count: int = 0
-
-
-class _Failed(Exception):
-    """An import that ends without bringing anything in."""
-
-    def __init__(self, sentence: str, problems: list[Problem]) -> None:
-        super().__init__(sentence)
-        self.problems = problems
 
 
 def import_create(
@@ -102,57 +83,35 @@ def import_execute(*, import_id: int) -> bool:
             job = Import.objects.select_for_update(of=("self",)).select_related("project").get(pk=import_id)
             _finish(import_id, Import.State.DONE, _bring_in(job))
         upload_delete(Path(job.path))
-    except _Failed as failure:
-        found = _Brought(problems=failure.problems, problem_count=len(failure.problems))
+    except Failed as failure:
+        found = Brought(problems=failure.problems, problem_count=len(failure.problems))
         _finish(import_id, Import.State.FAILED, found, error=str(failure))
     except Exception:
         logger.exception("import %s failed", import_id)
         sentence = "Unexpected error while importing; nothing was imported. The worker's log has the details."
-        _finish(import_id, Import.State.FAILED, _Brought(), error=sentence)
+        _finish(import_id, Import.State.FAILED, Brought(), error=sentence)
     return True
 
 
-def _bring_in(job: Import) -> _Brought:
-    """Read the file in blocks and add them; all in the caller's transaction. Raises _Failed."""
+def _bring_in(job: Import) -> Brought:
+    """Read the file in blocks and add them; all in the caller's transaction. Raises Failed."""
     prompts_lock(project=job.project, wait=True)
     intake = Intake(source=job, setup=project_setup_ensure(project=job.project))
-    brought = _Brought()
+    brought = Brought()
     position = Position()
     progress = Reporter(job, total=_size(job))
     try:
         for block in _blocks(job, position):
-            _add_block(job, intake, block, brought)
+            add_block(block, intake=intake, brought=brought, on_error=job.on_error)
             progress.report(position.read)
     finally:
         progress.end()
-    if brought.counts["prompts"] or brought.counts["prompts_unchanged"]:
-        return brought
-    if brought.problems:
-        first = brought.problems[0]
-        raise _Failed(f"No line could be imported; line {first.line}: {first.reason}.", brought.problems)
-    raise _Failed("The file has no prompts in it; nothing was imported.", [])
-
-
-def _add_block(job: Import, intake: Intake, block: list[ParsedLine | Problem], brought: _Brought) -> None:
-    found = [item for item in block if isinstance(item, Problem)]
-    _stop_at_first(job, found)
-    rows = [(item.line, prompt) for item in block if isinstance(item, ParsedLine) for prompt in item.prompts]
-    added = intake.add(rows)
-    _stop_at_first(job, added.problems)
-    found = sorted([*found, *added.problems], key=lambda problem: problem.line)
-    brought.counts.update(added.counts)
-    brought.problem_count += len(found)
-    brought.problems += found[: KEPT_PROBLEMS - len(brought.problems)]
-
-
-def _stop_at_first(job: Import, problems: list[Problem]) -> None:
-    if problems and job.on_error == Import.OnError.ABORT:
-        first = problems[0]
-        raise _Failed(f"Line {first.line}: {first.reason}. Nothing was imported.", [first])
+    check_brought(brought)
+    return brought
 
 
 def _blocks(job: Import, position: Position) -> Iterator[list[ParsedLine | Problem]]:
-    """The file's lines in blocks of a bounded size. Raises _Failed."""
+    """The file's lines in blocks of a bounded size. Raises Failed."""
     try:
         block: list[ParsedLine | Problem] = []
         prompts = characters = 0
@@ -167,24 +126,17 @@ def _blocks(job: Import, position: Position) -> Iterator[list[ParsedLine | Probl
         if block:
             yield block
     except FileError as error:
-        raise _Failed(str(error), []) from error
+        raise Failed(str(error), []) from error
     except FileNotFoundError as error:
-        raise _Failed(_GONE, []) from error
+        raise Failed(_GONE, []) from error
 
 
 def _size(job: Import) -> int:
     try:
         return Path(job.path).stat().st_size
     except FileNotFoundError as error:
-        raise _Failed(_GONE, []) from error
+        raise Failed(_GONE, []) from error
 
 
-def _finish(import_id: int, state: Import.State, brought: _Brought, *, error: str = "") -> None:
-    Import.objects.filter(pk=import_id).update(
-        state=state,
-        counts=dict(sorted(brought.counts.items())),
-        problems=[{"line": problem.line, "reason": problem.reason} for problem in brought.problems],
-        problem_count=brought.problem_count,
-        error=error,
-        finished_at=timezone.now(),
-    )
+def _finish(import_id: int, state: Import.State, brought: Brought, *, error: str = "") -> None:
+    Import.objects.filter(pk=import_id).update(**brought.fields, state=state, error=error, finished_at=timezone.now())

@@ -15,6 +15,7 @@ from labeling.formats import NAMES
 from labeling.models import CompletionBatch, Import, Snapshot
 from labeling.permissions import project_get
 from labeling.selectors.overview import project_overview
+from labeling.selectors.underway import underway_of
 from labeling.services.imports import import_create
 from labeling.services.snapshots import snapshot_create
 from labeling.tasks import import_call, snapshot_call
@@ -94,6 +95,7 @@ def _live(project: Project) -> dict[str, object]:
     snapshots = list(Snapshot.objects.filter(project=project).select_related("requested_by").order_by("-pk")[:SHOWN])
     states = {job.state for job in imports} | {snapshot.state for snapshot in snapshots}
     overview = project_overview(project)
+    running = [job for job in imports if job.state == Import.State.RUNNING]
     return {
         "project": project,
         "overview": overview,
@@ -101,6 +103,7 @@ def _live(project: Project) -> dict[str, object]:
         "demonstrations_total": sum(overview.demonstrations.values()),
         "rankings_total": sum(overview.rankings.values()),
         "imports": imports,
+        "underway": underway_of(running),
         "snapshots": snapshots,
         "batches": CompletionBatch.objects.filter(project=project).order_by("-pk")[:SHOWN],
         "is_under_way": bool(states & {Import.State.QUEUED, Import.State.RUNNING}),
