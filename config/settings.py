@@ -142,7 +142,7 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": env.whole("PROXIES", 1 if HTTPS else 0, 0, 100),
     "DEFAULT_THROTTLE_RATES": {"sign-in": env.rate("SIGN_IN_RATE", "20/min")},
 }
-KNOX_TOKEN_MODEL = "people.AccessToken"
+KNOX_TOKEN_MODEL = "people.AccessToken"  # noqa: S105 - a model, no password
 REST_KNOX = {"TOKEN_TTL": timedelta(days=env.whole("TOKEN_DAYS", 90, 1, 36500)), "TOKEN_PREFIX": "pl_"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Plumbline",
@@ -193,6 +193,7 @@ UNFOLD = {
     "SITE_HEADER": "Plumbline",
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
+    "STYLES": [lambda request: static("css/admin.css")],
     "SITE_ICON": lambda request: static("icon.svg"),
     "COLORS": {
         "primary": {  # the accent of the pages, lighter and darker

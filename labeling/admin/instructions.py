@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.diff import difference
@@ -32,6 +33,12 @@ class InstructionsForm(ModelForm):  # type: ignore[type-arg]  # Django's is not 
     class Meta:
         model = Instructions
         fields = ["project", *TEXTS, "change_note"]
+        widgets = {
+            "text": UnfoldAdminTextareaWidget(attrs={"rows": 16}),
+            "examples": UnfoldAdminTextareaWidget(attrs={"rows": 8}),
+            "training_priorities": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+            "evaluation_priorities": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        }
 
     def clean(self) -> dict[str, Any]:
         """Texts that the service takes."""
@@ -52,9 +59,6 @@ class InstructionsAdmin(OwnedAdmin):
     list_select_related = ["project"]
     change_form_after_template = "admin/labeling/instructions_preview.html"
     actions_detail = ["begin_with_this"]
-
-    class Media:
-        css = {"all": ["css/admin.css"]}
 
     def get_fieldsets(self, request: HttpRequest, obj: Instructions | None = None) -> list[tuple[str | None, Any]]:
         """What is written, or how it reads."""
@@ -106,7 +110,9 @@ class InstructionsAdmin(OwnedAdmin):
     @admin.display(description="As labelers read it")
     def reads(self, instructions: Instructions) -> SafeString:
         """The texts, rendered as on the labelers' pages."""
-        return render_to_string("admin/labeling/instructions.html", {"shown": instructions})
+        return render_to_string(
+            "admin/labeling/instructions.html", {"shown": instructions, "heading": "The instructions"}
+        )
 
     @action(description="Begin a new version with this one")  # type: ignore[untyped-decorator]
     def begin_with_this(self, request: HttpRequest, object_id: str) -> HttpResponse:

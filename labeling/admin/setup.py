@@ -28,6 +28,7 @@ class SetupForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic
     """The settings, with the kinds of task to tick."""
 
     kinds = MultipleChoiceField(
+        label="Kinds of task",
         choices=Task.Kind.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Kinds of task that are handed out. Those of other kinds wait.",
@@ -37,6 +38,23 @@ class SetupForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic
     class Meta:
         model = ProjectSetup
         fields = ["project", *SETTINGS]
+        labels = {
+            "strength_levels": "Strength between ranks",
+            "open_demonstrations": "Ask for demonstrations",
+            "overlap": "Labels for a shared task",
+            "shared_percent": "Shared tasks, percent",
+            "max_labels": "Most labels where people disagree",
+            "agreement_floor": "Agreement floor, percent",
+            "skills_by": "Skills asked for",
+            "lease_minutes": "Lease, minutes",
+            "open_cap": "Open tasks of one person",
+            "daily_cap": "Labels of one person a day",
+            "edit_window_hours": "Time to correct, hours",
+            "split_by": "Stay together by",
+            "valid_percent": "Validation split, percent",
+            "test_percent": "Test split, percent",
+            "keep_originals": "Keep masked originals",
+        }
 
 
 @admin.register(ProjectSetup)
@@ -48,6 +66,7 @@ class ProjectSetupAdmin(OwnedAdmin):
     list_select_related = ["project"]
     search_fields = ["project__name", "project__slug"]
     change_form_after_template = "admin/labeling/setup_effects.html"
+
     fieldsets = [
         (None, {"fields": ["project"]}),
         (
