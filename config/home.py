@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from labeling.selectors.tasks import queues_for
+from labeling.selectors.progress import progress_of, work_of
 from people.access import FOLLOWING, MANAGING, TRAINING, projects_for
 from people.models import User
 from training.models import Run
@@ -27,7 +27,7 @@ def home(request: HttpRequest) -> HttpResponse:
         request,
         "home.html",
         {
-            "queues": queues_for(user),
+            "queues": work_of(user, progress_of(user)),
             "managed": projects_for(user, MANAGING),
             "may_follow": followed.exists(),
             "may_train": projects_for(user, TRAINING).exists(),

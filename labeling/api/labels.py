@@ -98,7 +98,9 @@ _KEY = OpenApiParameter(
 @api_view(["POST"])
 def assignment_submit(request: Request, pk: UUID) -> Response:
     """Submit the label: 201 the first time, 200 and the same answer for the same key, 409 for another key after it."""
-    kind = own_kind(request, pk)
+    # A body that can only be a ranking spares asking what the task is; the service refuses one for another kind.
+    is_ranking = "groups" in request.data if isinstance(request.data, dict) else False
+    kind = Task.Kind.RANKING if is_ranking else own_kind(request, pk)
     label: Demonstration | Ranking
     common: dict[str, Any] = {
         "assignment_id": pk,
@@ -115,12 +117,13 @@ def assignment_submit(request: Request, pk: UUID) -> Response:
         given.is_valid(raise_exception=True)
         with refusals_answered():
             label, created = ranking_submit(**common, **given.validated_data)
+    assert label.assignment is not None  # noqa: S101 - tells the type checker what holds
     answer = {
         "id": label.pk,
         "assignment": pk,
-        "kind": kind,
+        "kind": label.assignment.task.kind,
         "provenance": label.provenance,
-        "is_extra": label.assignment is not None and label.assignment.is_extra,
+        "is_extra": label.assignment.is_extra,
         "created_at": label.created_at,
     }
     return Response(answer, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK)

@@ -1,4 +1,4 @@
-"""Reads of tasks: what is open to a labeler, and the terms under which it is handed out."""
+"""Reads of tasks: what is open, under which terms it is handed out, and who may get it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 
-from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db import connection
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from labeling.lanes import lanes_open_to
-from labeling.models import Assignment, Instructions, ProjectSetup, RatingForm, Task
-from people.access import LABELING, projects_for
+from labeling.models import Assignment, Instructions, ProjectSetup, Task
+from people.access import LABELING
 from people.models import Cohort, Membership, Project, User
+
+_VERSIONS = """
+    SELECT
+        coalesce((SELECT max(version) FROM labeling_instructions WHERE project_id = %(project)s), 0),
+        coalesce((SELECT max(version) FROM labeling_ratingform WHERE project_id = %(project)s), 0)
+"""
 
 
 @dataclass(frozen=True)
@@ -65,24 +72,6 @@ class Standing:
         return tuple(lanes_open_to(self.cohort, self.skills))
 
 
-@dataclass(frozen=True)
-class Queue:
-    """A project as a labeler sees it."""
-
-    project: Project
-    open_demonstrations: int
-    open_rankings: int
-    done_today: int
-    done: int
-    in_work: list[Assignment]
-    unfinished: list[Assignment]
-
-    @property
-    def open(self) -> int:
-        """Tasks of any kind that the labeler could take now."""
-        return self.open_demonstrations + self.open_rankings
-
-
 def labels_wanted(task: str = "") -> Coalesce:
     """How many labels a task wants: what it says itself, else what its project says of shared tasks, else one.
 
@@ -99,13 +88,6 @@ def tasks_open(project: Project) -> QuerySet[Task]:
     return tasks.annotate(labels=labels_wanted()).filter(taken__lt=F("labels"))
 
 
-def tasks_open_to(labeler: User) -> QuerySet[Task]:
-    """Tasks with an open slot that the labeler has not had, in no order."""
-    had = Assignment.objects.filter(task=OuterRef("pk"), labeler=labeler)
-    tasks = Task.objects.filter(~Exists(had), withdrawn_at=None)
-    return tasks.annotate(labels=labels_wanted()).filter(taken__lt=F("labels"))
-
-
 def setup_of(project: Project) -> ProjectSetup:
     """The project's setup, as it was read with the project where it was; the defaults where nobody has set it up."""
     try:
@@ -114,18 +96,12 @@ def setup_of(project: Project) -> ProjectSetup:
         return ProjectSetup(project=project)
 
 
-def projects_with_terms() -> QuerySet[Project]:
-    """Projects with what `terms_of` needs: the setup, and the newest versions of instructions and rating form."""
-    newest = {"instructions_version": _newest(Instructions), "form_version": _newest(RatingForm)}
-    return Project.objects.select_related("setup").annotate(**newest)
-
-
 def terms_of(project: Project) -> Terms:
-    """What the project says now, without a query for one of `projects_with_terms`; defaults where it has no setup."""
-    if not hasattr(project, "form_version"):
-        project = projects_with_terms().get(pk=project.pk)
-    versions = {name: getattr(project, name) for name in ("instructions_version", "form_version")}
-    return replace(Terms.read_with(project), **versions)
+    """What the project says now; one query for a project that was read with its setup."""
+    with connection.cursor() as cursor:
+        cursor.execute(_VERSIONS, {"project": project.pk})
+        instructions_version, form_version = cursor.fetchone()
+    return replace(Terms.read_with(project), instructions_version=instructions_version, form_version=form_version)
 
 
 def memberships_of(labeler: User, project: Project) -> QuerySet[Membership]:
@@ -144,48 +120,6 @@ def standing_of(labeler: User, memberships: Iterable[Membership]) -> Standing | 
     cohorts = {membership.cohort for membership in found}
     skills = {str(skill) for membership in found for skill in membership.skills or []}
     return Standing(Cohort.HELD_OUT if Cohort.HELD_OUT in cohorts else Cohort.TRAINING, tuple(sorted(skills)))
-
-
-def _newest(versioned: type[Instructions] | type[RatingForm]) -> Coalesce:
-    newest = versioned._default_manager.filter(project=OuterRef("pk")).order_by("-version").values("version")[:1]
-    return Coalesce(Subquery(newest), Value(0))
-
-
-def queues_for(labeler: User) -> list[Queue]:
-    """The labeler's active projects with what is open, in work and done; a fixed number of queries."""
-    projects = list(projects_for(labeler, LABELING).filter(is_active=True))
-    unsorted = tasks_open_to(labeler).filter(project__in=projects).order_by()
-    open_tasks = {
-        (project, kind): count
-        for project, kind, count in unsorted.values_list("project", "kind").annotate(count=Count("pk"))
-    }
-    submitted = Assignment.objects.filter(
-        labeler=labeler, task__project__in=projects, state=Assignment.State.SUBMITTED
-    )
-    today = Count("pk", filter=Q(submitted_at__gte=_midnight()))
-    done = {
-        project: (day, total)
-        for project, day, total in submitted.order_by()
-        .values_list("task__project")
-        .annotate(today=today, total=Count("pk"))
-    }
-    started = Assignment.objects.filter(
-        Q(state=Assignment.State.LEASED) | Q(state=Assignment.State.EXPIRED, draft_saved_at__isnull=False),
-        labeler=labeler,
-        task__project__in=projects,
-    ).select_related("task__prompt")
-    return [
-        Queue(
-            project=project,
-            open_demonstrations=open_tasks.get((project.pk, Task.Kind.DEMONSTRATION), 0),
-            open_rankings=open_tasks.get((project.pk, Task.Kind.RANKING), 0),
-            done_today=done.get(project.pk, (0, 0))[0],
-            done=done.get(project.pk, (0, 0))[1],
-            in_work=[a for a in started if a.task.project_id == project.pk and a.state == Assignment.State.LEASED],
-            unfinished=[a for a in started if a.task.project_id == project.pk and a.state == Assignment.State.EXPIRED],
-        )
-        for project in projects
-    ]
 
 
 def done_today(labeler: User, project: Project) -> int:

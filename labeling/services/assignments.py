@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -24,6 +24,9 @@ from people.refusals import Conflict, Forbidden, Missing, Refused
 State = Assignment.State
 EXPIRY_BATCH = 500
 KEY_MAX = 64
+_TASK_LOCK = """
+    SELECT FROM labeling_task WHERE id = (SELECT task_id FROM labeling_assignment WHERE id = %s) FOR NO KEY UPDATE
+"""
 
 
 def assignment_heartbeat(*, assignment_id: UUID, labeler: User) -> Assignment:
@@ -96,9 +99,15 @@ def assignment_lock(*, assignment_id: UUID, labeler: User) -> Assignment:
     Raises Missing when it is not theirs, Forbidden when they label in the project no more.
     """
     # One statement a lock, task first: a join would lock both rows in an order of its own.
-    Task.objects.select_for_update(no_key=True, of=("self",)).filter(assignments=assignment_id).only("pk").first()
+    task_lock(assignment_id=assignment_id)
     mine = assignments_of(labeler).select_for_update(of=("self",))
     return _checked(mine.filter(pk=assignment_id).first())
+
+
+def task_lock(*, assignment_id: UUID) -> None:
+    """Lock the row of an assignment's task; nothing where there is no such assignment."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TASK_LOCK, [assignment_id])
 
 
 def assignment_is_repeat(*, assignment: Assignment, kind: str, key: str) -> bool:

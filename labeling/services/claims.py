@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Case, F, Q, When
+from django.db import connection, transaction
+from django.db.models import F
 
 from labeling.models import Assignment, Task
 from labeling.selectors.assignments import assignment_for
@@ -20,6 +20,17 @@ from people.models import Project, User
 from people.refusals import Forbidden, Refused
 
 State = Assignment.State
+
+# Asked at every claim and nearly always without an answer, so it is not put together anew each time.
+_HELD = """
+    SELECT a.id, a.state FROM labeling_assignment a JOIN labeling_task t ON t.id = a.task_id
+    WHERE a.labeler_id = %(labeler)s AND a.state IN ('leased', 'offered', 'expired')
+        AND t.project_id = %(project)s AND (%(kind)s::text IS NULL OR t.kind = %(kind)s)
+        AND (a.state = 'leased' OR t.withdrawn_at IS NULL AND (a.state = 'offered'
+            OR t.taken < coalesce(t.wanted, CASE WHEN t.is_shared THEN %(overlap)s ELSE 1 END)))
+    ORDER BY CASE a.state WHEN 'leased' THEN 0 WHEN 'offered' THEN 1 ELSE 2 END, a.claimed_at
+    LIMIT 20
+"""
 
 
 @transaction.atomic
@@ -89,10 +100,9 @@ def _standing_locked(labeler: User, project: Project) -> Standing:
     """The labeler's standing, their row locked: one labeler claims one thing at a time, so that two tabs get the same
     task. The lock is weak enough not to block foreign keys.
     """
-    locked = list(memberships_of(labeler, project).select_related("user").select_for_update(of=("user",), no_key=True))
-    if not locked:
-        User.objects.select_for_update(no_key=True).only("pk").get(pk=labeler.pk)
-    standing = standing_of(labeler, locked)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM people_user WHERE id = %s FOR NO KEY UPDATE", [labeler.pk])
+    standing = standing_of(labeler, memberships_of(labeler, project))
     if standing is None:
         raise Forbidden(f"You do not label in the project {project.name} any more.")
     return standing
@@ -100,14 +110,11 @@ def _standing_locked(labeler: User, project: Project) -> Standing:
 
 def _held(labeler: User, project: Project, kind: str | None, terms: Terms) -> list[tuple[UUID, str]]:
     """What the labeler has in work, else what was offered, else what they left and what still has an open slot."""
-    mine = Assignment.objects.filter(labeler=labeler, task__project=project)
-    if kind:
-        mine = mine.filter(task__kind=kind)
-    offered = Q(state=State.OFFERED, task__withdrawn_at=None)
-    left = Q(terms.open_tasks("task__"), state=State.EXPIRED)
-    rank = Case(When(state=State.LEASED, then=0), When(state=State.OFFERED, then=1), default=2)
-    found = mine.filter(Q(state=State.LEASED) | offered | left).order_by(rank, "claimed_at")
-    return list(found.values_list("pk", "state")[:2])
+    values = {"labeler": labeler.pk, "project": project.pk, "kind": kind or None, "overlap": terms.overlap}
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, values)
+        rows: list[tuple[UUID, str]] = cursor.fetchall()
+    return rows
 
 
 def _require_room(labeler: User, project: Project, terms: Terms) -> None:

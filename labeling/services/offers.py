@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from labeling.models import Assignment, Task
 from labeling.selectors.tasks import memberships_of, standing_of, terms_of
-from labeling.services.assignments import slot_give_back
+from labeling.services.assignments import slot_give_back, task_lock
 from people.models import User
 from people.refusals import Conflict, Refused
 
@@ -58,7 +58,7 @@ def task_offer(*, task: Task, labelers: Collection[User]) -> list[Assignment]:
 @transaction.atomic
 def offer_withdraw(*, assignment_id: UUID) -> None:
     """Take an offer back and free its slot. Raises Conflict once the person has taken it up."""
-    Task.objects.select_for_update(no_key=True, of=("self",)).filter(assignments=assignment_id).only("pk").first()
+    task_lock(assignment_id=assignment_id)
     offer = Assignment.objects.select_for_update(of=("self",)).filter(pk=assignment_id).first()
     if offer is None or offer.state != State.OFFERED:
         raise Conflict("The offer was taken up or answered meanwhile, and cannot be taken back.")
