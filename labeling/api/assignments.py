@@ -16,13 +16,13 @@ from rest_framework.response import Response
 from labeling.api.shown import AssignmentSerializer, LeaseSerializer, lease, own_assignment, own_kind, shown, user_of
 from labeling.models import Assignment, SkipKind, Task
 from labeling.permissions import project_get
-from labeling.selectors.tasks import projects_with_terms
 from labeling.services.assignments import assignment_heartbeat, assignment_release, assignment_resume
 from labeling.services.claims import assignment_claim_anywhere, assignment_claim_next
 from labeling.services.drafts import DraftMoved, assignment_save_draft
 from labeling.services.skips import SKIP_REASON_MAX, assignment_skip
 from people.access import LABELING
 from people.api.errors import RefusedRequest, refusals_answered
+from people.models import Project
 
 
 class NextSerializer(serializers.Serializer[Any]):
@@ -55,7 +55,7 @@ _SEEN = OpenApiParameter(
 @api_view(["POST"])
 def assignments_next(request: Request, slug: str) -> Response:
     """Take the next task: what you hold, what was offered to you, what you left, or the first open one."""
-    project = projects_with_terms().filter(slug=slug).first()
+    project = Project.objects.select_related("setup").filter(slug=slug).first()
     if project is None:
         raise NotFound("No such project.")
     wanted = _wanted(request)
@@ -90,7 +90,10 @@ def assignment_detail(request: Request, pk: UUID) -> Response:
 )
 @api_view(["PUT"])
 def assignment_draft(request: Request, pk: UUID) -> Response:
-    """Keep unfinished work: any JSON object up to 1 MB. Renews the lease."""
+    """Keep unfinished work: any JSON object up to 1 MB. Renews the lease.
+
+    Its keys `focus_seconds` and `signals` are what was measured: they are noted apart from the draft.
+    """
     seen = _number(request.headers.get("If-Match", ""))
     try:
         with refusals_answered():
