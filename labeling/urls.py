@@ -18,7 +18,7 @@ from labeling.api import (
     snapshots,
     tasks,
 )
-from labeling.views import data, instructions, my_work, review, talk, workplace, writing
+from labeling.views import compare, data, instructions, my_work, review, talk, workplace, writing
 from labeling.views import curation as curation_pages
 
 data_pages: list[URLPattern | URLResolver] = [
@@ -64,6 +64,7 @@ label_pages: list[URLPattern | URLResolver] = [
     path("label/history/<uuid:pk>/", my_work.label_entry, name="label-entry"),
     path("label/preview/", writing.label_preview, name="label-preview"),
     path("label/a/<uuid:pk>/", workplace.label_assignment, name="label-assignment"),
+    path("label/a/<uuid:pk>/compare/", compare.label_compare, name="label-compare"),
     path("label/a/<uuid:pk>/skip/", workplace.label_skip, name="label-skip"),
     path("label/a/<uuid:pk>/resume/", workplace.label_resume, name="label-resume"),
     path("label/a/<uuid:pk>/talk/", talk.label_talk, name="label-talk"),

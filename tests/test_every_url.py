@@ -98,6 +98,7 @@ TABLE = {
     # labeling
     "label-home": "GET 302 200 200 200 200 200 200",
     "label-assignment": "GET 302 404 200 404 404 404 404",
+    "label-compare": "GET 302 404 200 404 404 404 404",
     "label-skip": "POST 302 404 302 404 404 404 404",
     "label-resume": "POST 302 404 302 404 404 404 404",
     "label-next": "POST 302 404 302 302 302 403 302",
@@ -320,6 +321,7 @@ def address(name, world):
         "task": {"pk": world.offer.task_id},
         "offers": {"pk": world.offer.task_id},
         "api-offer": {"pk": world.offer.pk},
+        "label-compare": {"pk": world.assignment.pk},
         "label-skip": {"pk": world.assignment.pk},
         "label-resume": {"pk": world.assignment.pk},
         "run": {"run_id": world.run.pk},

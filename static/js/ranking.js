@@ -1,24 +1,27 @@
-// The ranking board. The form's rank fields hold the truth; the board shows them and writes them, by key, click and
-// drag. A row is a rank, answers in one row tie, the tray holds what is not ranked yet.
+// The ranking board. The form's fields hold the truth; the board shows them and writes them, by key, click and drag. A
+// row is a rank, answers in one row tie, the tray holds what is not ranked yet.
 "use strict";
-(() => {
+const Ranking = (() => {
   const form = document.getElementById("work");
   const board = document.getElementById("board");
   const left = document.getElementById("left");
   const submit = document.getElementById("submit");
   const said = document.getElementById("said");
-  const help = document.getElementById("keys");
+  const steps = document.getElementById("steps");
+  const allBad = document.querySelector("input[name=all_bad]");
+  const ties = form.dataset.ties === "true";
+  const digits = form.dataset.digits; // the scale that a digit fills in; empty where the form has none
   const answers = [...document.querySelectorAll(".answer")].map((card) => ({
     card,
     id: card.dataset.id,
     letter: card.dataset.letter,
     rank: form.elements[`rank-${card.dataset.id}`],
-    ratings: [...card.querySelectorAll("input[type=radio]")],
+    scale: digits ? [...card.querySelectorAll(`input[name="rate-${card.dataset.id}-${digits}"]`)] : [],
   }));
   const K = answers.length;
   const narrow = matchMedia("(max-width: 720px)");
   let current = answers[0];
-  let settled = 0; // until then scrolling is the page's own doing
+  let step = "rate"; // what a digit does: rate or rank
 
   const element = (tag, className, text) => {
     const made = document.createElement(tag);
@@ -27,12 +30,15 @@
     return made;
   };
   const rankOf = (answer) => Number(answer.rank.value);
-  const ratingOf = (answer) => answer.ratings.find((r) => r.checked)?.value;
-  const at = (rank) => answers.filter((a) => rankOf(a) === rank);
+  const ratingOf = (answer) => answer.scale.find((radio) => radio.checked)?.value;
+  const at = (rank) => answers.filter((answer) => rankOf(answer) === rank);
+  const names = (group) => group.map((answer) => answer.letter).join(" and ");
   const say = (text) => { said.textContent = text; };
+  const changed = (field) => field.dispatchEvent(new Event("input", { bubbles: true }));
+  const groups = () => Array.from({ length: K }, (_, index) => at(index + 1)).filter((group) => group.length);
 
-  // The board: rows 1 … K, then the tray as row 0.
-  const rows = [...Array.from({ length: K }, (_, i) => i + 1), 0].map((rank) => {
+  // Rows 1 … K, then the tray as row 0.
+  const rows = [...Array.from({ length: K }, (_, index) => index + 1), 0].map((rank) => {
     const row = element("div", rank ? "row" : "row tray");
     row.dataset.rank = rank;
     const place = element("button", "place-here");
@@ -49,20 +55,56 @@
   for (const answer of answers) {
     answer.tile = element("button", "tile");
     answer.tile.type = "button";
-    answer.tile.append(element("span", "letter", answer.letter), element("span", "rated num"));
-    answer.tile.addEventListener("click", () => { if (!dragged) choose(answer, true); });
-    answer.tile.addEventListener("pointerdown", (event) => grab(event, answer));
+    answer.tile.append(element("span", "letter", answer.letter));
+    if (digits) answer.tile.append(element("span", "rated num"));
+    answer.tile.addEventListener("click", () => { if (!RankingDrag.dragged()) choose(answer, true); });
+    answer.tile.addEventListener("pointerdown", (event) => RankingDrag.grab(event, answer));
   }
-  board.append(...rows.map((r) => r.row));
+  board.append(...rows.map((row) => row.row));
   board.hidden = false;
+
+  // How much better a group is than the next one belongs to these two groups: it is there again when they are.
+  const between = new Map();
+  const selects = steps ? [...steps.querySelectorAll("select")] : [];
+  const pair = (upper, lower) => [upper, lower].map((group) => group.map((answer) => answer.letter).sort().join("")).join(">");
+  function remember() {
+    const now = groups();
+    selects.forEach((select, index) => { if (now[index + 1] && select.value) between.set(pair(now[index], now[index + 1]), select.value); });
+  }
+  function drawSteps() {
+    const now = groups();
+    let missing = 0;
+    selects.forEach((select, index) => {
+      const label = select.closest("label");
+      const [upper, lower] = [now[index], now[index + 1]];
+      label.hidden = !lower;
+      select.value = lower ? between.get(pair(upper, lower)) || "" : "";
+      if (!lower) return;
+      if (!select.value) missing += 1;
+      label.querySelector(".which").textContent = `${names(upper)} over ${names(lower)}`;
+      const home = narrow.matches ? steps : rows.find((row) => row.rank === rankOf(upper[0])).row;
+      if (label.parentElement !== home) home.append(label);
+    });
+    return missing;
+  }
+  selects.forEach((select, index) => select.addEventListener("input", () => {
+    const now = groups();
+    if (now[index + 1]) between.set(pair(now[index], now[index + 1]), select.value);
+  }));
+  if (steps) steps.classList.add("on-board");
+
+  function unrated() {
+    return answers.filter((answer) => [...answer.card.querySelectorAll("[data-required]")].some((field) =>
+      ![...field.querySelectorAll("input, textarea")].some((input) => (input.type === "radio" ? input.checked : input.value.trim())))).length;
+  }
 
   function draw() {
     for (const { rank, row, place, tiles } of rows) {
       const here = at(rank);
       const order = [...tiles.children];
-      if (order.length !== here.length || here.some((a, i) => a.tile !== order[i])) {
+      if (order.length !== here.length || here.some((answer, index) => answer.tile !== order[index])) {
         const focused = document.activeElement;
-        tiles.replaceChildren(...here.map((a) => a.tile));
+        tiles.replaceChildren(...here.map((answer) => answer.tile));
         if (focused?.classList.contains("tile")) focused.focus({ preventScroll: true });
       }
       row.classList.toggle("tie", rank > 0 && here.length > 1);
@@ -76,34 +118,39 @@
       answer.card.classList.toggle("on", on);
       answer.tile.classList.toggle("on", on);
       answer.tile.setAttribute("aria-pressed", String(on));
-      answer.tile.lastChild.textContent = rating ?? "–";
-      answer.tile.setAttribute("aria-label", `Answer ${answer.letter}, ${rating ? `rated ${rating}` : "not rated"}`);
+      if (digits) answer.tile.lastChild.textContent = rating ?? "–";
+      answer.tile.setAttribute("aria-label", `Answer ${answer.letter}${digits ? `, ${rating ? `rated ${rating}` : "not rated"}` : ""}`);
     }
+    const missing = drawSteps();
     const open = at(0).length;
-    left.textContent = open ? `${open} of ${K} left to rank` : "All ranked";
-    submit.disabled = open > 0 || submit.hasAttribute("aria-busy");
+    const rest = unrated();
+    board.classList.toggle("all-bad", Boolean(allBad?.checked));
+    const tiedAsBad = allBad?.checked && open === K;
+    left.textContent = [
+      tiedAsBad ? "All bad: tied, unless you rank them" : open ? `${open} of ${K} left to rank` : "",
+      rest ? `${rest} of ${K} left to rate` : "",
+      missing ? `${missing} left to say how much better` : "",
+    ].filter(Boolean).join(", ") || "All ranked";
+    submit.disabled = (open > 0 && !tiedAsBad) || rest > 0 || missing > 0 || submit.hasAttribute("aria-busy");
   }
 
   function choose(answer, show) {
     current = answer;
     draw();
     if (show) {
-      settled = Date.now() + 400;
+      RankingScroll.hold();
       answer.card.scrollIntoView({ block: "nearest" });
       answer.card.focus({ preventScroll: true });
     }
   }
 
-  function changed(field) {
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-
   function put(answer, rank) {
+    if (rank && !ties && at(rank).some((other) => other !== answer)) { insert(answer, rank); return; }
     answer.rank.value = rank || "";
     changed(answer.rank);
-    const others = rank ? at(rank).filter((a) => a !== answer).map((a) => a.letter) : [];
+    const others = rank ? at(rank).filter((other) => other !== answer) : [];
     const open = at(0).length;
-    say(`Answer ${answer.letter} ${rank ? `at rank ${rank}` : "not ranked"}${others.length ? `, tied with ${others.join(" and ")}` : ""}. ${open ? `${open} left to rank.` : "All ranked."}`);
+    say(`Answer ${answer.letter} ${rank ? `at rank ${rank}` : "not ranked"}${others.length ? `, tied with ${names(others)}` : ""}. ${open ? `${open} left to rank.` : "All ranked."}`);
     choose(answer, false);
     if (narrow.matches) answer.tile.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
@@ -127,119 +174,76 @@
     put(answer, rank - 1);
   }
 
-  function step(by) {
-    const index = answers.indexOf(current) + by;
-    if (index >= 0 && index < K) choose(answers[index], true);
-  }
-
   function rate(value) {
-    const radio = current.ratings[value - 1];
+    const radio = current.scale.find((one) => Number(one.value) === value);
+    if (!radio) return;
     radio.checked = !radio.checked;
     changed(radio);
-    say(radio.checked ? `Answer ${current.letter} rated ${value} of 7.` : `Rating of answer ${current.letter} taken back.`);
-    draw();
+    say(radio.checked ? `Answer ${current.letter} rated ${value} of ${current.scale.at(-1).value}.` : `Rating of answer ${current.letter} taken back.`);
   }
 
   function tieWithAbove() {
+    if (!ties) { say("This project asks for an order without ties."); return; }
     const from = rankOf(current) || K + 1;
     for (let rank = from - 1; rank > 0; rank -= 1) if (at(rank).length) { put(current, rank); return; }
   }
 
-  document.addEventListener("keydown", (event) => {
-    const target = event.target;
-    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    if (target.matches("textarea, select, input:not([type=radio])")) return;
-    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
-    const arrow = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const key = event.key.length === 1 ? event.key.toLowerCase() : "";
-    if (arrow && !event.shiftKey && target.matches("input[type=radio]")) return;
-    if (digit && event.shiftKey) { if (digit <= K) put(current, Number(digit)); }
-    else if (digit) { if (digit <= 7) rate(Number(digit)); }
-    else if (arrow && event.shiftKey) put(current, Math.max(1, Math.min(K, (rankOf(current) || (arrow > 0 ? 0 : K + 1)) + arrow)));
-    else if (arrow) step(arrow);
-    else if (event.key === "?") help.showModal();
-    else if (key === "j") step(1);
-    else if (key === "k") step(-1);
-    else if (key === "t") tieWithAbove();
-    else if (key === "u") { if (at(rankOf(current)).length > 1 && rankOf(current)) insert(current, rankOf(current) + 1); }
-    else if (key === "x") put(current, 0);
-    else return;
-    event.preventDefault();
-  });
-
-  // Drag: the pointer carries a copy of the tile; a row takes it as a tie, the line between two rows as a rank of its own.
-  let dragged = false;
-  function grab(event, answer) {
-    dragged = false;
-    if (event.button !== 0) return;
-    const start = { x: event.clientX, y: event.clientY };
-    let ghost = null, target = null;
-    const clear = () => { for (const { row } of rows) row.classList.remove("over", "above", "below"); };
-    const move = (moved) => {
-      if (!ghost) {
-        if (Math.hypot(moved.clientX - start.x, moved.clientY - start.y) < 6) return;
-        dragged = true;
-        ghost = answer.tile.cloneNode(true);
-        ghost.classList.add("ghost");
-        ghost.setAttribute("aria-hidden", "true");
-        document.body.append(ghost);
-        document.body.classList.add("dragging");
-        answer.tile.classList.add("lifted");
-        choose(answer, false);
-      }
-      ghost.style.left = `${moved.clientX}px`;
-      ghost.style.top = `${moved.clientY}px`;
-      clear();
-      target = aim(moved);
-      target?.row.classList.add(target.edge || "over");
-      moved.preventDefault();
-    };
-    const end = (ended) => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", end);
-      removeEventListener("pointercancel", end);
-      ghost?.remove();
-      document.body.classList.remove("dragging");
-      answer.tile.classList.remove("lifted");
-      clear();
-      if (ghost && target && ended.type === "pointerup") {
-        if (target.edge) insert(answer, target.edge === "above" ? target.rank : target.rank + 1);
-        else put(answer, target.rank);
-      }
-      setTimeout(() => { dragged = false; });
-    };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", end);
-    addEventListener("pointercancel", end);
+  function untie() {
+    if (rankOf(current) && at(rankOf(current)).length > 1) insert(current, rankOf(current) + 1);
   }
 
-  // Which row the pointer is on, and whether on the line above or below it. On a phone the rows stand side by side.
-  function aim(event) {
-    const found = rows.find(({ row }) => {
-      const box = row.getBoundingClientRect();
-      return event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
-    });
-    if (!found || !found.rank || !found.tiles.children.length) return found;
-    const box = found.row.getBoundingClientRect();
-    const part = narrow.matches ? (event.clientX - box.left) / box.width : (event.clientY - box.top) / box.height;
-    return { ...found, edge: part < 0.2 ? "above" : part > 0.8 ? "below" : "" };
+  function markAllBad() {
+    allBad.checked = !allBad.checked;
+    changed(allBad);
+    say(allBad.checked ? "All answers marked bad." : "All bad taken back.");
+  }
+
+  function strengthen() {
+    const now = groups();
+    const select = selects[now.findIndex((group) => group.includes(current))];
+    if (!select || select.closest("label").hidden) return;
+    select.selectedIndex = (select.selectedIndex % (select.options.length - 1)) + 1;
+    changed(select);
+    say(`${select.closest("label").querySelector(".which").textContent}: ${select.selectedOptions[0].textContent}.`);
+  }
+
+  const tabs = [...document.querySelectorAll("[data-step]")];
+  function setStep(name, told = true) {
+    if (!digits) name = "rank";
+    step = name;
+    document.querySelector("main").dataset.digits = name;
+    for (const tab of tabs) tab.setAttribute("aria-pressed", String(tab.dataset.step === name));
+    if (told) say(name === "rate" ? "Digits rate." : "Digits place at a rank.");
+  }
+  for (const tab of tabs) tab.addEventListener("click", () => setStep(tab.dataset.step));
+  // Answers are walked twice: each is rated alone, then they are ranked.
+  function walk(by) {
+    const index = answers.indexOf(current) + by;
+    if (index >= 0 && index < K) { choose(answers[index], true); return; }
+    if (!digits || (by > 0) !== (step === "rate")) return;
+    setStep(by > 0 ? "rank" : "rate");
+    choose(answers[by > 0 ? 0 : K - 1], true);
   }
 
   for (const answer of answers) {
-    answer.card.addEventListener("focusin", () => { if (current !== answer) choose(answer, false); });
-    answer.card.addEventListener("pointerdown", () => { if (current !== answer) choose(answer, false); });
+    const choosing = () => { if (current !== answer) choose(answer, false); };
+    answer.card.addEventListener("focusin", choosing);
+    answer.card.addEventListener("pointerdown", choosing);
   }
-  form.addEventListener("input", draw);
-  // On a phone the answer in the middle of the screen is the one that a tap on a rank places.
-  addEventListener("scroll", () => {
-    if (!narrow.matches || dragged || Date.now() < settled) return;
-    const middle = innerHeight * 0.4;
-    const read = answers.find(({ card }) => {
-      const box = card.getBoundingClientRect();
-      return box.top <= middle && box.bottom >= middle;
-    });
-    if (read && read !== current) choose(read, false);
-  }, { passive: true });
+  document.addEventListener("input", (event) => { if (event.target.form === form) draw(); });
+  form.addEventListener("filled", () => { remember(); draw(); });
+  narrow.addEventListener("change", draw);
   addEventListener("pageshow", draw);
-  draw();
+
+  return {
+    answers, rows, narrow, K, at, rankOf, put, insert, choose, rate, walk, tieWithAbove, untie, markAllBad, strengthen, setStep,
+    current: () => current,
+    step: () => step,
+    start() {
+      remember();
+      const rated = digits && answers.every((answer) => ratingOf(answer));
+      setStep(rated ? "rank" : "rate", false);
+      draw();
+    },
+  };
 })();

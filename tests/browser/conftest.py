@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,7 +80,15 @@ def open_page(live_server, browser) -> Iterator[Callable[..., Page]]:
     yield go
     for context in contexts:
         context.close()
+    _let_requests_end()
     assert not problems
+
+
+def _let_requests_end() -> None:
+    """A page that is closed saves its draft; the database is not emptied under that request."""
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(timeout=10)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labeling.models import InstructionsRead
 from people.models import Project, User
 from tests.labeling.work import make_instructions, make_labeler, make_project, make_prompt, make_ranking_task
 
@@ -21,6 +22,7 @@ ANSWERS = (
 HOSTILE = (
     "<script>document.title='taken over'</script><img src=x onerror=\"document.title='taken over'\">",
     "[click](javascript:alert(1)) and ![pixel](https://elsewhere.example/p.png)",
+    "$\\text{<img src=x onerror=\"document.title='taken over'\">}$ and $\\href{javascript:alert(1)}{x}$",
 )
 INSTRUCTIONS = (
     "**Helpful first.** Prefer the answer that does what the person asked, then weigh truth and harm.\n\n"
@@ -32,8 +34,10 @@ INSTRUCTIONS = (
 def everyday() -> tuple[Project, User]:
     """A project with instructions, and Ada who labels in it."""
     project = make_project(description="Questions that people ask an assistant in the course of a day.")
-    make_instructions(project, version=7, text=INSTRUCTIONS)
-    return project, make_labeler(project, "ada", password="plumb the depths")
+    instructions = make_instructions(project, version=7, text=INSTRUCTIONS)
+    ada = make_labeler(project, "ada", password="plumb the depths")
+    InstructionsRead.objects.create(instructions=instructions, labeler=ada)
+    return project, ada
 
 
 def pension_task(project: Project, answers: tuple[str, ...] = ANSWERS, **values):

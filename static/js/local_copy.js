@@ -1,0 +1,31 @@
+// Unfinished work in this browser, for as long as the server does not have it: lost connections, ended sessions,
+// closed windows. One entry an assignment and person; it is removed as soon as the server has it all.
+"use strict";
+const LocalCopy = (() => {
+  const PREFIX = "plumbline.work.", OLDEST = 30 * 24 * 3600 * 1000;
+  const name = (form) => `${PREFIX}${form.dataset.user}.${form.dataset.assignment}`;
+
+  function get(form) {
+    try { return JSON.parse(localStorage.getItem(name(form))); } catch { return null; }
+  }
+  // False where the browser keeps nothing: storage switched off or full.
+  function set(form, entry) {
+    try {
+      localStorage.setItem(name(form), JSON.stringify({ ...entry, at: Date.now() }));
+      return true;
+    } catch { return false; }
+  }
+  function drop(form) {
+    try { localStorage.removeItem(name(form)); } catch { /* nothing is kept there */ }
+  }
+  function forgetOld() {
+    try {
+      for (const key of Object.keys(localStorage)) {
+        if (!key.startsWith(PREFIX)) continue;
+        const { at } = JSON.parse(localStorage.getItem(key)) || {};
+        if (!(Date.now() - at < OLDEST)) localStorage.removeItem(key);
+      }
+    } catch { /* nothing is kept there */ }
+  }
+  return { get, set, drop, forgetOld };
+})();
