@@ -149,7 +149,6 @@ def _check_codes(what: str, given: list[str], known: frozenset[str]) -> None:
 
 
 _SAID = {
-    "min_percent": "{} % of the shorter",
     "threshold": "{} % alike",
     "most": "{:,} kept",
     "by": "by {}",
@@ -159,6 +158,7 @@ _SAID = {
     "max_words": "up to {:,} words",
     "min_characters": "from {:,} characters",
     "max_characters": "up to {:,} characters",
+    "min_percent": "{} % of the shorter",
     "keep": "{} kept",
     "confidence": "told with {} %",
 }

@@ -30,8 +30,8 @@ data_pages: list[URLPattern | URLResolver] = [
     path("data/<slug:slug>/curation/", curation_pages.curation_project, name="curation"),
     path("data/<slug:slug>/curation/live/", curation_pages.curation_live, name="curation-live"),
     path("data/<slug:slug>/curation/run/", curation_pages.curation_run, name="curation-run"),
-    path("curation/<int:pk>/", curation_pages.curation_step, name="curation-step"),
-    path("curation/<int:pk>/undo/", curation_pages.curation_undo_step, name="curation-undo"),
+    path("data/<slug:slug>/curation/<int:pk>/", curation_pages.curation_step, name="curation-step"),
+    path("data/<slug:slug>/curation/<int:pk>/undo/", curation_pages.curation_undo_step, name="curation-undo"),
 ]
 data_api: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/setup/", setup.SetupView.as_view(), name="api-setup"),

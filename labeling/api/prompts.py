@@ -122,9 +122,10 @@ class PromptDetailSerializer(PromptSerializer):
 
 
 class OverviewSerializer(serializers.Serializer[Any]):
-    """Counts: prompts by split, labels by provenance, tasks that want labels by kind."""
+    """Counts: prompts in use by split and out of use, labels by provenance, tasks that want labels by kind."""
 
     prompts = serializers.DictField(child=serializers.IntegerField())
+    out_of_use = serializers.IntegerField()
     demonstrations = serializers.DictField(child=serializers.IntegerField())
     rankings = serializers.DictField(child=serializers.IntegerField())
     tasks_open = serializers.DictField(child=serializers.IntegerField())

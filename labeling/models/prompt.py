@@ -35,6 +35,21 @@ class PromptKind(models.TextChoices):
     USER_BASED = "user_based", "Labeler, after a use case"
 
 
+# What prompts ask for (IG table 1), as suggestions: a category may be any other word.
+USE_CASES = (
+    "generation",
+    "open_qa",
+    "brainstorming",
+    "chat",
+    "rewrite",
+    "summarization",
+    "classification",
+    "other",
+    "closed_qa",
+    "extract",
+)
+
+
 class Prompt(models.Model):
     """Messages that end with a user's turn and wait for an answer."""
 

@@ -13,9 +13,12 @@ from people.models import Project
 
 @dataclass(frozen=True)
 class Overview:
-    """Counts of one project. `tasks_open` counts tasks that still want labels, `labels_wanted` how many they want."""
+    """Counts of one project. `tasks_open` counts tasks that still want labels, `labels_wanted` how many they want;
+    `prompts` counts those in use by split, `out_of_use` those that curation dropped.
+    """
 
     prompts: dict[str, int]
+    out_of_use: int
     demonstrations: dict[str, int]
     rankings: dict[str, int]
     tasks_open: dict[str, int]
@@ -23,7 +26,7 @@ class Overview:
 
 
 def project_overview(project: Project) -> Overview:
-    """Prompts by split, labels by provenance, open tasks by kind; every split and kind is named, also with 0."""
+    """Prompts in use by split, labels by provenance, open tasks by kind; each split and kind is named, also with 0."""
     tasks = (
         tasks_open(project)
         .order_by("kind")
@@ -34,8 +37,9 @@ def project_overview(project: Project) -> Overview:
     return Overview(
         prompts={
             **dict.fromkeys(Split.values, 0),
-            **_counts(Prompt.objects.filter(project=project), "split"),
+            **_counts(Prompt.objects.filter(project=project, dropped_by=None), "split"),
         },
+        out_of_use=Prompt.objects.filter(project=project, dropped_by__isnull=False).count(),
         demonstrations=_counts(Demonstration.objects.filter(prompt__project=project), "provenance"),
         rankings=_counts(Ranking.objects.filter(prompt__project=project), "provenance"),
         tasks_open={kind: by_kind.get(kind, (0, 0))[0] for kind in Task.Kind.values},

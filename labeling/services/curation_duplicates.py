@@ -128,7 +128,7 @@ def _nearly_the_same(threshold: float) -> Iterator[tuple[str, str, str]]:
         likeness = jaccard(words[place], shingles(_messages(early)))
         if likeness >= threshold:
             decided = place
-            yield str(late_id), f"{likeness:.0%} the same as an earlier prompt.", str(early_id)
+            yield str(late_id), f"{likeness * 100:.0f} % the same as an earlier prompt.", str(early_id)
 
 
 def _placed(step: CurationStep, report: Report) -> Iterator[tuple[int, UUID, Messages]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -31,6 +32,7 @@ MAX_BYTES = 2 * 1024**3
 # What is in memory at a time, whichever is reached first.
 PROMPTS_AT_ONCE = 10_000
 CHARACTERS_AT_ONCE = 16 * 1024**2
+Block = list[ParsedLine | Problem]
 _GONE = "The uploaded file is no longer in the upload folder; upload it again."
 
 
@@ -101,7 +103,7 @@ def _bring_in(job: Import) -> Brought:
     position = Position()
     progress = Reporter(job, total=_size(job))
     try:
-        for block in _blocks(job, position):
+        for block in _ahead(_blocks(job, position)):
             add_block(block, intake=intake, brought=brought, on_error=job.on_error)
             progress.report(position.read)
     finally:
@@ -110,10 +112,19 @@ def _bring_in(job: Import) -> Brought:
     return brought
 
 
-def _blocks(job: Import, position: Position) -> Iterator[list[ParsedLine | Problem]]:
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks, each read by a thread while PostgreSQL is busy with the one before."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        following = reader.submit(next, blocks, None)
+        while (block := following.result()) is not None:
+            following = reader.submit(next, blocks, None)
+            yield block
+
+
+def _blocks(job: Import, position: Position) -> Iterator[Block]:
     """The file's lines in blocks of a bounded size. Raises Failed."""
     try:
-        block: list[ParsedLine | Problem] = []
+        block: Block = []
         prompts = characters = 0
         for item in parse_file(Path(job.path), job.format, position):
             block.append(item)

@@ -9,12 +9,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from labeling.curation_options import OPTIONS
 from labeling.models import CurationStep, Prompt
-from labeling.permissions import object_get, project_get
+from labeling.permissions import project_get
 from labeling.selectors.curation import funnel_of, prompts_dropped, prompts_masked, steps_of
 from labeling.selectors.underway import underway_of
 from labeling.services.curation import curation_create, curation_undo
@@ -73,23 +73,23 @@ def curation_run(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
-def curation_undo_step(request: HttpRequest, pk: int) -> HttpResponse:
+def curation_undo_step(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Queue the undoing of a step; a refusal is shown on the page."""
-    step = object_get(request.user, CurationStep, pk, MANAGING)
+    step = _step(request, slug, pk)
     try:
         curation_undo(step_id=step.pk)
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
         curation_call(step.pk)
-    return redirect("curation", slug=step.project.slug)
+    return redirect("curation", slug=slug)
 
 
 @login_required
 @require_GET
-def curation_step(request: HttpRequest, pk: int) -> HttpResponse:
+def curation_step(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """What a step dropped or masked, some at a time, from the oldest prompt on."""
-    step = object_get(request.user, CurationStep, pk, MANAGING)
+    step = _step(request, slug, pk)
     after = request.GET.get("after", "")
     shown = {"step": step, "project": step.project, "excerpt": EXCERPT, "after": after}
     rows: list[Any]
@@ -104,6 +104,12 @@ def curation_step(request: HttpRequest, pk: int) -> HttpResponse:
         dropped = dropped.filter(created_at__gte=last.created_at)
         dropped = dropped.filter(Q(created_at__gt=last.created_at) | Q(pk__gt=last.pk))
     return render(request, "labeling/curation_dropped.html", {**shown, **_paged(list(dropped[: PAGE + 1]))})
+
+
+def _step(request: HttpRequest, slug: str, pk: int) -> CurationStep:
+    return get_object_or_404(
+        CurationStep.objects.select_related("project"), project=project_get(request.user, slug, MANAGING), pk=pk
+    )
 
 
 def _live(project: Project) -> dict[str, Any]:

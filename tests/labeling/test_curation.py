@@ -112,7 +112,7 @@ def test_nearly_the_same(project):
     step = run(project, "near", threshold=80)
     dropped = Prompt.objects.get(dropped_by=step)
     assert (dropped.external_id, dropped.duplicate_of.external_id) == ("b", "a")
-    assert dropped.drop_reason == "85% the same as an earlier prompt."
+    assert dropped.drop_reason == "85 % the same as an earlier prompt."
     undo(step)
     assert everything() == before
 
