@@ -40,7 +40,8 @@ class DraftMoved(Conflict):
 def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any, seen: int | None = None) -> Assignment:
     """Keep unfinished work: any JSON object up to 1 MB, also when the lease has ended. Saving renews a lease.
 
-    Its keys `focus_seconds` and `signals` are what the workplace measured; they are noted and no part of the draft.
+    Its keys `focus_seconds` and `signals` are what the workplace measured; they are noted and no part of the draft. Nor
+    is `step`: where it is true, what was there a moment ago stays in the history, too.
     `seen` is the number of the draft that this one was made from; without it the newer one always wins. A draft that
     is kept already keeps its number, so that saving it again, its answer lost, is harmless. What was there before
     stays as a revision. Raises DraftMoved when the draft has another number, Refused when it cannot be kept, Conflict
@@ -51,6 +52,7 @@ def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any, see
     except DraftError as error:
         raise Refused(str(error)) from error
     seconds, signals = clean.pop("focus_seconds", 0), clean.pop("signals", {})
+    is_step = bool(clean.pop("step", False))
     assignment = assignment_own(assignment_id, labeler)
     locked = Assignment.objects.select_for_update(no_key=True, of=("self",)).filter(pk=assignment.pk)
     state, number, kept = locked.values_list("state", "draft_number", "draft").get()
@@ -78,7 +80,8 @@ def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any, see
     if assignment.state == State.LEASED:
         assignment.lease_expires_at = lease
     if is_new:
-        _keep_revision(assignment, replaces=seen is not None and size_of(clean) * 2 > size_of(kept))
+        is_step = is_step or seen is None or size_of(clean) * 2 <= size_of(kept)
+        _keep_revision(assignment, replaces=not is_step)
     return assignment
 
 

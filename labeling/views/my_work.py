@@ -118,7 +118,7 @@ def wanted_of(query: QueryDict) -> Wanted:
     return Wanted(
         text=storable_text(query.get("q", "").strip()[:_TEXT_MAX]),
         kind=kind if kind in Task.Kind.values else "",
-        project=query.get("project", "")[:60].replace("\x00", ""),
+        project=query.get("project", "")[:60],
         since=_day(query.get("since", "")),
         until=_day(query.get("until", "")),
     )

@@ -45,7 +45,7 @@ def review_list(request: HttpRequest, slug: str) -> HttpResponse:
     feedback = request.GET.get("feedback", "")
     wanted = ReviewWanted(
         wanted_of(request.GET),
-        labeler=request.GET.get("labeler", "")[:150].replace("\x00", ""),
+        labeler=request.GET.get("labeler", "")[:150],
         feedback=feedback if feedback in _FEEDBACK else "",
     )
     shown = {

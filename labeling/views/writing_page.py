@@ -23,12 +23,13 @@ def form_given(posted: QueryDict, assignment: Assignment) -> dict[str, Any]:
     """The posted fields in the shape of a draft."""
     fields = form_of(assignment.task.project, assignment.form_version).prompt_fields
     texts = {field.name: storable_text(posted.get(PROMPT_PREFIX + field.name, "")) for field in fields}
-    return {"text": storable_text(posted.get("text", "")), "prompt": values_from_texts(fields, texts)}
+    about_prompt = {"prompt": values_from_texts(fields, texts)} if fields else {}
+    return {"text": storable_text(posted.get("text", "")), **about_prompt}
 
 
 def label_values(given: dict[str, Any]) -> dict[str, Any]:
     """What the form gave, as the service of a label takes it."""
-    return {"text": given["text"], "prompt_values": given["prompt"]}
+    return {"text": given["text"], "prompt_values": given.get("prompt", {})}
 
 
 def doubted(given: dict[str, Any], assignment: Assignment) -> list[str]:

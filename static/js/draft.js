@@ -20,6 +20,7 @@
   let number = Number(form.dataset.number);
   let unanswered = null; // sent, and perhaps received
   let theirs = null; // what another tab saved where it goes against ours
+  let before = null; // what both began with, for as long as that is not settled
   let firstChange = 0, timer = 0, copyTimer = 0, sending = null, leaving = false, refused = false, failures = 0;
   let submitting = false;
 
@@ -54,9 +55,10 @@
 
   function keepCopy() {
     clearTimeout(copyTimer);
+    if (leaving) return;
     const mine = read(form);
-    if (!submitting && !theirs && same(mine, base)) return LocalCopy.drop(form);
-    return LocalCopy.set(form, { base, number, mine, key: form.elements.key.value, submitting });
+    if (!submitting && !theirs && same(mine, base)) LocalCopy.drop(form);
+    else LocalCopy.set(form, { base, number, ...before, mine, key: form.elements.key.value, submitting });
   }
 
   function schedule(wait) {
@@ -77,7 +79,8 @@
     const mine = read(form);
     const { focus_seconds: seconds, signals } = form.elements;
     const measured = seconds ? { focus_seconds: Number(seconds.value) || 0, signals: JSON.parse(signals.value || "{}") } : {};
-    const body = JSON.stringify({ ...nested(form, mine), ...measured });
+    const step = form.dataset.step ? { step: true } : {}; // set where an earlier draft was taken back
+    const body = JSON.stringify({ ...nested(form, mine), ...measured, ...step });
     firstChange = 0;
     try {
       const answer = await request(form.dataset.draft, "PUT", body, {
@@ -113,6 +116,7 @@
     base = values;
     number = at;
     unanswered = null;
+    delete form.dataset.step;
     keepCopy();
     const time = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
     if (!dirty()) say(`Saved ${time}`);
@@ -121,12 +125,14 @@
   // The server has another draft than the one we began with: our own, its answer lost, or another tab's.
   function meet(newer, at) {
     if (unanswered && same(newer, unanswered)) { received(newer, at); schedule(0); return; }
-    const { merged, conflicts } = merge(base, read(form), newer);
+    const began = before || { base, number };
+    const { merged, conflicts } = merge(began.base, read(form), newer);
     base = newer;
     number = at;
     unanswered = null;
     write(form, merged);
     theirs = conflicts.length ? newer : null;
+    before = theirs && began;
     Conflicts.show(panel, form, newer, conflicts, settle);
     if (theirs) say("Changed in another tab too: choose", true);
     else if (dirty()) schedule(0);
@@ -139,7 +145,7 @@
       write(form, mine);
     }
     if (panel.querySelector("[data-unit]")) return;
-    theirs = null;
+    theirs = before = null;
     keepCopy();
     if (dirty()) schedule(0);
     else received(base, number);

@@ -37,8 +37,15 @@
     typical.querySelector(".now").setAttribute("cx", x(n));
     typical.classList.toggle("outside", n > 0 && (n < low || n > high));
   };
-  text.addEventListener("input", place);
-  place();
+  const tooLong = document.getElementById("too-long");
+  const most = Number(text.dataset.max);
+  const measure = () => {
+    place();
+    // Characters as the server counts them: an emoji is one.
+    tooLong.hidden = text.value.length <= most || [...text.value].length <= most;
+  };
+  text.addEventListener("input", measure);
+  measure();
 
   const effort = (typed, from) => {
     if (typed + from === 0) return;
@@ -50,7 +57,8 @@
   // Undo beyond a reload: where the field holds just what was loaded or taken back, the browser has nothing to undo,
   // and one more step leads to the draft before.
   let base = text.value, steps = null, at = 0, walking = false;
-  const take = (value) => {
+  const take = (value, isStep) => {
+    if (isStep) form.dataset.step = "1"; // draft.js: what stands here now stays among the earlier drafts
     show(false);
     text.value = value;
     base = value;
@@ -63,8 +71,9 @@
       steps ||= await earlier();
       const next = at + (back ? 1 : -1);
       if (next < 0 || next >= steps.length) return;
+      const isFirst = at === 0;
       at = next;
-      take(steps[at]);
+      take(steps[at], isFirst);
     } catch { /* offline: the browser's own undo is still there */
       steps = null;
     } finally { walking = false; }
@@ -76,7 +85,12 @@
     const found = (await answer.json()).results.map((one) => one.draft.text ?? "");
     return [text.value, ...found].filter((one, index, all) => index === 0 || one !== all[index - 1]);
   }
-  text.addEventListener("input", (event) => { if (event.isTrusted) { steps = null; at = 0; } });
+  const forget = () => { steps = null; at = 0; };
+  text.addEventListener("input", (event) => { if (event.isTrusted) forget(); });
+  form.addEventListener("filled", () => { // from this browser's copy or from another tab
+    if (text.value !== base) { base = text.value; forget(); }
+    measure();
+  });
   text.addEventListener("keydown", (event) => {
     if (!drafts || !(event.ctrlKey || event.metaKey) || event.altKey) return;
     const key = event.key.toLowerCase();
@@ -94,7 +108,7 @@
   drafts?.addEventListener("click", (event) => {
     if (!event.target.closest("[data-restore]")) return;
     event.preventDefault();
-    take(drafts.querySelector(".kept").value);
+    take(drafts.querySelector(".kept").value, true);
     text.focus();
   });
 })();
