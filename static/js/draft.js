@@ -16,7 +16,7 @@
   // The cookie's, not the page's: signing in again in another tab makes a new one, and this page goes on with it.
   const token = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] || form.elements.csrfmiddlewaretoken.value;
 
-  let base = read(form); // what the server has, as far as we know
+  let base = read(form, true); // what the server has, as far as we know
   let number = Number(form.dataset.number);
   let unanswered = null; // sent, and perhaps received
   let theirs = null; // what another tab saved where it goes against ours
@@ -272,7 +272,7 @@
   function start() {
     LocalCopy.forgetOld();
     const kept = LocalCopy.get(form);
-    if (!kept) return;
+    if (!kept) { if (dirty()) changed(); return; } // typed before this script ran
     if (kept.key && kept.submitting) form.elements.key.value = kept.key;
     if (kept.number === number) write(form, kept.mine);
     else {
@@ -307,7 +307,7 @@
     else if (!go.disabled) form.requestSubmit();
   });
   const skip = document.querySelector(".skip-task");
-  skip?.addEventListener("toggle", () => { if (skip.open) skip.querySelector("input, select").focus(); });
+  skip?.addEventListener("toggle", () => { if (skip.open) skip.querySelector("input:not([type=hidden])").focus(); });
   skip?.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     skip.open = false;

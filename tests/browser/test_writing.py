@@ -93,15 +93,18 @@ def test_when_the_time_ran_out_and_others_answered_the_work_is_still_taken(desk)
 def test_skipping_needs_a_reason_and_can_be_taken_back(desk):
     page = desk()
     page.get_by_label("Your answer").fill("Half a thought")
+    expect(page.locator("#saved")).to_contain_text("Saved")
     page.get_by_text("Skip", exact=True).click()
-    expect(page.get_by_label("Why do you skip this task?")).to_be_focused()
+    expect(page.get_by_label("The task is unclear")).to_be_focused()
     page.get_by_role("button", name="Skip and go on").click()
     assert Assignment.objects.get().state == "leased"  # the browser asks for the reason
-    page.get_by_label("Why do you skip this task?").fill("Not my field")
+    page.get_by_label("Outside my expertise").check()
+    page.get_by_label("In a few words").fill("Not my field")
     url = page.url
     page.get_by_role("button", name="Skip and go on").click()
     page.wait_for_url("**/label/")
-    assert (Assignment.objects.get().state, Assignment.objects.get().skip_reason) == ("skipped", "Not my field")
+    skipped = Assignment.objects.get()
+    assert (skipped.state, skipped.skip_kind, skipped.skip_reason) == ("skipped", "expertise", "Not my field")
     page.goto(url)
     page.get_by_role("button", name="Take it up again").click()
     expect(page.get_by_label("Your answer")).to_have_value("Half a thought")
@@ -115,8 +118,10 @@ def test_a_second_tab_is_told_and_its_text_is_shown(desk, open_page):
     page.wait_for_url("**/label/")
     other.get_by_label("Your answer").fill("From the second tab.")
     other.get_by_role("button", name="Submit").click()
-    expect(other.get_by_role("alert")).to_contain_text("You have submitted this task already")
-    expect(other.locator(".unsent")).to_contain_text("From the second tab.")
+    expect(other.locator("#refusal")).to_contain_text("You have submitted this task already")
+    expect(other.get_by_label("Your answer")).to_have_value("From the second tab.")
+    other.reload()
+    expect(other.locator("#unsent")).to_contain_text("From the second tab.")
     assert Demonstration.objects.get().text == "From the first tab."
 
 
@@ -131,7 +136,8 @@ def test_signing_in_again_in_another_tab_is_enough(desk):
     ada.set_password("long-enough-7")
     ada.save()  # which ends every session, as time would
     page.get_by_label("Your answer").fill("Half of it")
-    expect(page.locator("#saved")).to_have_text("Not saved: sign in again in another tab")
+    expect(page.locator("#saved")).to_have_text("Not saved: signed out")
+    expect(page.locator("#away")).to_contain_text("sign in again and it goes on here")
     other = page.context.new_page()
     other.goto("/login/")
     other.get_by_label("User name").fill("ada")
