@@ -1,5 +1,5 @@
 """The admin of labeling: what a project manager sets up, and everything that the platform did, to look at."""
 
-from labeling.admin import forms, instructions, jobs, labels, prompts, setup, work
+from labeling.admin import forms, instructions, jobs, labels, prompts, setup, talk, work
 
-__all__ = ["forms", "instructions", "jobs", "labels", "prompts", "setup", "work"]
+__all__ = ["forms", "instructions", "jobs", "labels", "prompts", "setup", "talk", "work"]

@@ -12,7 +12,16 @@ from labeling.admin.prompts import LabelInline
 from labeling.models import Completion, Demonstration, Ranking, Rating
 from people.markdown import render
 
-_ORIGIN = ["labeler", "provenance", "source_labeler", "instructions_version", "assignment", "created_at"]
+_ORIGIN = [
+    "labeler",
+    "provenance",
+    "source_labeler",
+    "instructions_version",
+    "form_version",
+    "assignment",
+    "created_at",
+    "superseded_at",
+]
 
 
 @admin.register(Demonstration)
@@ -24,7 +33,7 @@ class DemonstrationAdmin(OwnedAdmin):
     list_filter = ["prompt__project", "provenance", "prompt__split"]
     list_select_related = ["prompt__project", "labeler"]
     search_fields = ["text", "external_id", "labeler__username"]
-    fields = ["prompt", "answer", "external_id", *_ORIGIN]
+    fields = ["prompt", "answer", "prompt_values", "external_id", *_ORIGIN]
     readonly_fields = ["answer"]
 
     @admin.display(description="Answer")
@@ -37,7 +46,7 @@ class RatingInline(TabularInline):  # type: ignore[misc]  # unfold has no types
     """What the labeler thought of each completion on its own."""
 
     model = Rating
-    fields = ["completion", "overall"]
+    fields = ["completion", "overall", "values"]
     extra = 0
     can_delete = False
     has_view_permission = LabelInline.has_view_permission
@@ -54,7 +63,7 @@ class RankingAdmin(OwnedAdmin):
     list_filter = ["prompt__project", "provenance", "prompt__split"]
     list_select_related = ["prompt__project", "labeler"]
     search_fields = ["external_id", "labeler__username", "note"]
-    fields = ["prompt", "order", "note", "external_id", *_ORIGIN]
+    fields = ["prompt", "order", "strengths", "all_bad", "note", "prompt_values", "external_id", *_ORIGIN]
     readonly_fields = ["order"]
 
     @admin.display(description="Best first")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
-from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from people.access import MANAGING, has_role, projects_for
+from labeling.admin.paging import BoundedPaginator, ManagedProjectFilter
+from people.access import MANAGING, projects_for
 from people.models import Project, User
 
 Row = TypeVar("Row", bound=Model)
@@ -24,6 +24,7 @@ class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Read-only pages of rows whose project is found along `project_path`."""
 
     project_path = "project"
+    paginator = BoundedPaginator
     list_per_page = 50
     show_full_result_count = False
 
@@ -36,9 +37,9 @@ class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return rows.filter(**{f"{self.project_path}__in": projects_for(user, MANAGING)})
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        """Projects to filter by are those whose rows the person sees: others are not named."""
+        """Projects to filter by are those that the person manages: others are not named."""
         filters = super().get_list_filter(request)
-        return [(one, RelatedOnlyFieldListFilter) if one == self.project_path else one for one in filters]
+        return [(one, ManagedProjectFilter) if one == self.project_path else one for one in filters]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Superusers, and staff who manage some project."""
@@ -76,10 +77,17 @@ class OwnedAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 
 
 def manages(request: HttpRequest, project: Project | None) -> bool:
-    """Whether the person is staff and manages the project, or, for none, any project."""
+    """Whether the person is staff and manages the project, or, for none, any project.
+
+    What the person manages is read once a request: a list asks for each of its rows.
+    """
     user = cast(User, request.user)
     if not user.is_active or not user.is_staff:
         return False
     if user.is_superuser:
         return True
-    return projects_for(user, MANAGING).exists() if project is None else has_role(user, project, MANAGING)
+    managed: set[int] | None = getattr(request, "_managed_projects", None)
+    if managed is None:
+        managed = set(projects_for(user, MANAGING).values_list("pk", flat=True))
+        request._managed_projects = managed  # type: ignore[attr-defined]  # for the length of this request
+    return bool(managed) if project is None else project.pk in managed

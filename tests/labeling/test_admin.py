@@ -45,7 +45,14 @@ def filled(slug: str) -> Project:
     ]
     task = models.Task.objects.create(project=project, prompt=prompt, kind="ranking")
     labeler = User.objects.create_user(f"labeler-{slug}")
-    models.Assignment.objects.create(task=task, labeler=labeler, lease_expires_at=timezone.now())
+    assignment = models.Assignment.objects.create(task=task, labeler=labeler, lease_expires_at=timezone.now())
+    said = f"said in {slug} <script>alert(1)</script>"
+    models.Flag.objects.create(task=task, raised_by=labeler, note=said)
+    models.Post.objects.create(task=task, author=labeler, asked_by=labeler, text=said)
+    models.Announcement.objects.create(project=project, author=labeler, text=said)
+    models.Feedback.objects.create(assignment=assignment, reviewer=labeler, text=said)
+    form = [{"name": "wrong", "label": said, "type": "flag", "help": "", "required": False}]
+    models.RatingForm.objects.create(project=project, version=1, fields=form)
     models.Demonstration.objects.create(prompt=prompt, text=f"demonstration of {slug}", provenance="human")
     ranking = models.Ranking.objects.create(
         prompt=prompt, groups=[[str(c.pk) for c in completions]], provenance="simulated", labeler=labeler
@@ -81,15 +88,20 @@ def row_of(name: str, project: Project):
 def test_every_table_of_people_and_jobs_has_its_page():
     assert sorted(NAMES) == sorted(
         [
+            "announcement",
             "assignment",
             "completion",
             "completionbatch",
             "demonstration",
+            "feedback",
+            "flag",
             "import",
             "instructions",
+            "post",
             "projectsetup",
             "prompt",
             "ranking",
+            "ratingform",
             "snapshot",
             "task",
         ]
@@ -196,13 +208,3 @@ def test_only_broken_batches_are_deleted():
     assert not models.CompletionBatch.objects.filter(pk=broken.pk).exists()
     assert client.post(reverse(url, args=[lost.pk]), {"post": "yes"}).status_code in (302, 403)
     assert models.CompletionBatch.objects.filter(pk=lost.pk).exists()
-
-
-def test_the_priority_of_a_task_is_all_that_can_be_changed():
-    project = filled("one")
-    client = client_of(manager_of(project))
-    task = models.Task.objects.get()
-    url = reverse("admin:labeling_task_change", args=[task.pk])
-    assert client.post(url, {"priority": 5, "taken": 99, "wanted": 99}).status_code == 302
-    task.refresh_from_db()
-    assert (task.priority, task.taken, task.wanted) == (5, 0, None)
