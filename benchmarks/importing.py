@@ -43,11 +43,12 @@ def main() -> int:
     out = ROOT / "var" / "bench" / "importing.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(measured, indent=1) + "\n")
-    print("| prompts | file | seconds | prompts/s | tasks opened | peak memory of the worker |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| prompts | file | seconds | prompts/s | tasks opened | peak memory | CPU worker + database |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     print(
         f"| {measured['prompts']:,} | {measured['file_mib']:.0f} MiB | {measured['seconds']:.1f} "
-        f"| {measured['rate']:,.0f} | {measured['tasks']:,} | {measured['memory_mib']:.0f} MiB |"
+        f"| {measured['rate']:,.0f} | {measured['tasks']:,} | {measured['memory_mib']:.0f} MiB "
+        f"| {measured['worker_cpu']:.0f} + {measured['database_cpu']:.0f} s |"
     )
     print(f"load of the machine before: {measured['load_before']:.1f} on {measured['cores']} cores")
     return 0 if measured["rate"] >= LEAST_RATE and measured["memory_mib"] <= MOST_MEMORY else 1
@@ -90,9 +91,9 @@ def _measured(folder: Path, count: int) -> dict[str, float]:
     upload.size = size = os.path.getsize(upload.temporary_file_path())
     job = import_create(project=project, upload=upload, format="prompts", on_error="abort", user=None)
     load = os.getloadavg()[0]
-    began = time.monotonic()
+    began, busy, at_work = time.monotonic(), time.process_time(), database_seconds(folder)
     import_execute(import_id=job.pk)
-    seconds = time.monotonic() - began
+    seconds, busy = time.monotonic() - began, time.process_time() - busy
     job.refresh_from_db()
     if job.state != "done" or Prompt.objects.count() != count:
         raise SystemExit(f"The import ended as {job.state}: {job.error}")
@@ -101,11 +102,22 @@ def _measured(folder: Path, count: int) -> dict[str, float]:
         "file_mib": size / 2**20,
         "seconds": seconds,
         "rate": count / seconds,
+        "worker_cpu": busy,
+        "database_cpu": database_seconds(folder) - at_work,
         "tasks": Task.objects.count(),
         "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "load_before": load,
         "cores": os.cpu_count() or 1,
     }
+
+
+def database_seconds(folder: Path) -> float:
+    """Processor time of PostgreSQL and of the processes that it has now."""
+    import psutil
+
+    server = psutil.Process(int((folder / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0]))
+    times = [process.cpu_times() for process in (server, *server.children())]
+    return sum(time.user + time.system for time in times)
 
 
 def write_prompts(path: Path, count: int) -> None:

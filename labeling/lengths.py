@@ -28,7 +28,7 @@ def length_reason(
         (characters, min_characters, max_characters, "characters"),
     ):
         if found < least:
-            return f"{found:,} {unit}, at least {least:,} are asked for."
+            return f"{found:,} {unit.removesuffix('s') if found == 1 else unit}, at least {least:,} are asked for."
         if most and found > most:
             return f"{found:,} {unit}, at most {most:,} are allowed."
     return None

@@ -158,7 +158,7 @@ def test_length(project):
     step = run(project, "length", min_words=2, max_words=3)
     assert in_use(project) == ["b"]
     reasons = dict(Prompt.objects.filter(dropped_by=step).values_list("external_id", "drop_reason"))
-    assert reasons == {"a": "1 words, at least 2 are asked for.", "c": "4 words, at most 3 are allowed."}
+    assert reasons == {"a": "1 word, at least 2 are asked for.", "c": "4 words, at most 3 are allowed."}
 
 
 def test_language_is_filled_in_and_others_are_dropped(project):
