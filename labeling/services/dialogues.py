@@ -110,6 +110,7 @@ def comparison_open(
     )
     if writer is not None and standing is not None:
         task_offer(task=task, labelers=[writer])
+        task.refresh_from_db(fields=["taken"])
     return task
 
 
