@@ -84,8 +84,8 @@ def label_assignment(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         return _go(request, redirect("label-entry", pk))
     assignment.refresh_from_db(fields=["is_extra"])
     extra = " Others had answered it meanwhile, so it is kept as an extra label." if assignment.is_extra else ""
-    if assignment.is_extra and assignment.task.withdrawn_at:
-        extra = " The task had been withdrawn meanwhile, so it is kept as an extra label."
+    if assignment.task.withdrawn_at:
+        extra = " The task had been withdrawn meanwhile; your label is kept."
     messages.success(request, f"Submitted.{extra}")
     return _go(request, go_to_next(request, assignment.task.project, assignment.task.kind))
 

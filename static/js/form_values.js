@@ -5,13 +5,16 @@ const FormValues = (() => {
   const KEPT = /^(?:text|note|message|all_bad|rank-|rate-|prompt-|strength-)/;
   const ID = 36; // characters of a completion's id
 
-  // The filled-in fields: {name: text}.
-  function read(form) {
+  const isTick = (field) => field.type === "checkbox" || field.type === "radio";
+  const asSent = (field) => (field.options ? [...field.options].find((option) => option.defaultSelected)?.value ?? "" : field.defaultValue);
+
+  // The filled-in fields: {name: text}; `sent` asks for what the server put there, whatever was typed since.
+  function read(form, sent = false) {
     const found = {};
     for (const field of form.elements) {
       if (!KEPT.test(field.name)) continue;
-      const isTick = field.type === "checkbox" || field.type === "radio";
-      if (isTick ? field.checked : field.value !== "") found[field.name] = field.value;
+      const value = sent && !isTick(field) ? asSent(field) : field.value;
+      if (isTick(field) ? (sent ? field.defaultChecked : field.checked) : value !== "") found[field.name] = value;
     }
     return found;
   }
@@ -20,7 +23,7 @@ const FormValues = (() => {
     for (const field of form.elements) {
       if (!KEPT.test(field.name)) continue;
       const value = values[field.name] ?? "";
-      if (field.type === "checkbox" || field.type === "radio") field.checked = field.value === value;
+      if (isTick(field)) field.checked = field.value === value;
       else if (field.value !== value) field.value = value;
     }
     form.dispatchEvent(new CustomEvent("filled"));
