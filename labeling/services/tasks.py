@@ -37,7 +37,8 @@ def task_open(
 
     `completions` holds, for each prompt, the answers that its task asks about, in the task's own order; none for a
     demonstration. `wanted` labels of each, or, where it is None, as many as the project says: a share of the tasks,
-    drawn here, is shared by several people. The number of queries does not depend on the number of tasks.
+    drawn here, is shared by several people. The task of a prompt that curation dropped is withdrawn as the step's own
+    tasks are, and comes back with them. The number of queries does not depend on the number of tasks.
     """
     tasks = [
         Task(
@@ -49,6 +50,7 @@ def task_open(
             priority=priority,
             wanted=wanted,
             batch=batch,
+            withdrawn_at=prompt.dropped_by.finished_at if prompt.dropped_by else None,
         )
         for prompt in prompts
     ]

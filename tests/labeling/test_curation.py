@@ -8,7 +8,7 @@ from labeling.models import CurationStep, Demonstration, Prompt, PromptMask, Tas
 from labeling.selectors.curation import funnel_of
 from labeling.services.curation import curation_create, curation_execute, curation_undo
 from labeling.services.projects import project_setup_update
-from labeling.services.tasks import tasks_withdraw
+from labeling.services.tasks import task_open, tasks_withdraw
 from people.models import Project
 from people.refusals import Conflict, Refused
 from tests.labeling.imported import run_import
@@ -258,6 +258,16 @@ def test_labels_of_a_dropped_prompt_stay_and_a_task_withdrawn_by_hand_stays_with
     assert Demonstration.objects.count() == 1
     undo(step)
     assert everything() == before
+
+
+def test_a_task_opened_for_a_dropped_prompt_waits_until_the_prompt_comes_back(project):
+    prompts_of(project, {"a": "one", "b": "One"})
+    step = run(project, "exact")
+    dropped = Prompt.objects.get(external_id="b")
+    (task,) = task_open(setup=project.setup, kind="evaluation", prompts=[dropped])
+    assert task.withdrawn_at == step.finished_at
+    undo(step)
+    assert not Task.objects.exclude(withdrawn_at=None).exists()
 
 
 def test_a_prompt_is_dropped_once_and_the_funnel_adds_up(project):
