@@ -27,9 +27,3 @@ def form_of(project: Project, version: int | None = None) -> Form:
     if row is None:
         return Form(0, DEFAULT_FIELDS, ())
     return Form(row.version, read_fields(row.fields), read_fields(row.prompt_fields))
-
-
-def form_version_of(project: Project) -> int:
-    """The version of the form that a task taken now is given under; one index look-up. 0: the default form."""
-    newest = RatingForm.objects.filter(project=project).order_by("-version").values_list("version", flat=True)
-    return newest.first() or 0

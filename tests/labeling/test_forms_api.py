@@ -5,7 +5,7 @@ from rest_framework.test import APIClient
 
 from labeling.forms import INSTRUCTGPT_FIELDS, INSTRUCTGPT_PROMPT_FLAGS
 from labeling.models import RatingForm
-from labeling.selectors.forms import form_of, form_version_of
+from labeling.selectors.forms import form_of
 from labeling.services.forms import rating_form_add
 from people.models import Role
 from people.refusals import Refused
@@ -38,7 +38,6 @@ def test_a_project_without_a_form_asks_for_overall_quality(project, manager):
     assert answer["version"] == 0
     assert [field["name"] for field in answer["fields"]] == ["overall"]
     assert answer["prompt_fields"] == []
-    assert form_version_of(project) == 0
     assert [field.required for field in form_of(project).fields] == [False]
 
 
@@ -59,7 +58,7 @@ def test_a_version_is_added_and_the_same_again_is_the_same_version(project, mana
     third = manager.post(url, asked, format="json")  # an older version again is a new one
     assert third.json()["version"] == 3
     assert [row["version"] for row in manager.get(url).json()["results"]] == [3, 2, 1]
-    assert form_version_of(project) == 3
+    assert form_of(project).version == 3
     assert [field.name for field in form_of(project, 2).fields] == ["overall", "wrong"]
     assert manager.get(f"{url}2/").json()["fields"][1]["name"] == "wrong"
     assert manager.get(f"{url}9/").status_code == 404
@@ -113,8 +112,6 @@ def test_reading_the_newest_form_is_one_query(project, django_assert_num_queries
     rating_form_add(project=project, fields=[QUALITY])
     with django_assert_num_queries(1):
         form_of(project)
-    with django_assert_num_queries(1):
-        form_version_of(project)
     with django_assert_num_queries(0):
         form_of(project, 0)
 
