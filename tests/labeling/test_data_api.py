@@ -223,6 +223,7 @@ def test_overview_counts(project, manager):
     make_prompt(Project.objects.create(slug="other", name="Other"))
     assert manager.get("/api/v1/projects/demo/overview/").json() == {
         "prompts": {"train": 1, "valid": 1, "test": 0},
+        "out_of_use": 0,
         "demonstrations": {"human": 1, "simulated": 2},
         "rankings": {},
         "tasks_open": {"demonstration": 0, "ranking": 1, "comparison": 0, "evaluation": 0},
