@@ -154,6 +154,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "people.models.Role",
         "TaskKindEnum": "labeling.models.task.Task.Kind",
+        "PromptKindEnum": "labeling.models.prompt.PromptKind",
         "SkipKindEnum": "labeling.models.task.SkipKind",
         "AssignmentStateEnum": "labeling.models.task.Assignment.State",
         "JobStateEnum": "labeling.models.importing.Import.State",

@@ -43,7 +43,7 @@ class QuestionSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(allow_blank=True)
 
 
-class AnswerSerializer(serializers.Serializer[Any]):
+class TeamAnswerSerializer(serializers.Serializer[Any]):
     """An answer to the one who asked (`asked_by`, a user name), to all who label the task, or to both."""
 
     text = serializers.CharField(allow_blank=True)
@@ -112,11 +112,11 @@ class TaskPostsView(APIView):
         posts = Post.objects.filter(task=_task(request, pk)).select_related("author", "asked_by")
         return Response(PostSerializer(posts, many=True).data)
 
-    @extend_schema(request=AnswerSerializer, responses={201: PostSerializer, 200: PostSerializer})
+    @extend_schema(request=TeamAnswerSerializer, responses={201: PostSerializer, 200: PostSerializer})
     def post(self, request: Request, pk: int) -> Response:
         """Answer; settles the open questions of the one who asked."""
         task = _task(request, pk)
-        given = AnswerSerializer(data=request.data)
+        given = TeamAnswerSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         name = given.validated_data["asked_by"]
         with refusals_answered():
