@@ -126,6 +126,9 @@ class Prompt(models.Model):
             models.Index(
                 fields=["project", "organisation"], condition=~Q(organisation=""), name="prompt_organisation"
             ),
+            models.Index(
+                fields=["category", "created_at", "id"], condition=~Q(category=""), name="prompt_of_category"
+            ),
             models.Index(fields=["project", "created_at", "id"], name="prompt_of_project_by_age"),
             models.Index(fields=["created_at", "id"], name="prompt_by_age"),
             models.Index(

@@ -33,13 +33,13 @@ def project_overview(project: Project) -> Overview:
         .values_list("kind")
         .annotate(count=Count("pk"), slots=Sum(F("labels") - F("taken")))
     )
+    # Two counts that indexes answer, where one of the prompts in use would read them all.
+    came = _counts(Prompt.objects.filter(project=project), "split")
+    dropped = _counts(Prompt.objects.filter(project=project, dropped_by__isnull=False), "split")
     by_kind = {kind: (count, slots) for kind, count, slots in tasks}
     return Overview(
-        prompts={
-            **dict.fromkeys(Split.values, 0),
-            **_counts(Prompt.objects.filter(project=project, dropped_by=None), "split"),
-        },
-        out_of_use=Prompt.objects.filter(project=project, dropped_by__isnull=False).count(),
+        prompts={split: came.get(split, 0) - dropped.get(split, 0) for split in Split.values},
+        out_of_use=sum(dropped.values()),
         demonstrations=_counts(Demonstration.objects.filter(prompt__project=project), "provenance"),
         rankings=_counts(Ranking.objects.filter(prompt__project=project), "provenance"),
         tasks_open={kind: by_kind.get(kind, (0, 0))[0] for kind in Task.Kind.values},
