@@ -60,6 +60,7 @@ data_api: list[URLPattern | URLResolver] = [
 
 label_pages: list[URLPattern | URLResolver] = [
     path("label/", my_work.label_home, name="label-home"),
+    path("label/next/", my_work.label_next_anywhere, name="label-next-anywhere"),
     path("label/history/", my_work.label_history, name="label-history"),
     path("label/history/<uuid:pk>/", my_work.label_entry, name="label-entry"),
     path("label/preview/", writing.label_preview, name="label-preview"),

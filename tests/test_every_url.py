@@ -104,6 +104,7 @@ TABLE = {
     "label-next": "POST 302 404 302 302 302 403 302",
     "label-instructions": "GET 302 404 200 200 200 403 200",
     "label-instructions-read": "POST 302 404 302 302 302 403 302",
+    "label-next-anywhere": "POST 302 302 302 302 302 302 302",
     "label-history": "GET 302 200 200 200 200 200 200",
     "label-entry": "GET 302 404 200 404 404 404 404",
     "label-preview": "POST 302 200 200 200 200 200 200",

@@ -55,6 +55,7 @@ class ReviewSerializer(serializers.Serializer[Any]):
     before = serializers.CharField(
         allow_blank=True, help_text="Send it as `before` for the next ones; empty: no more."
     )
+    is_cut = serializers.BooleanField(help_text="The text was looked for up to here; there are older labels.")
 
 
 class ReviewQuerySerializer(HistoryQuerySerializer):
@@ -76,7 +77,7 @@ class ReviewView(APIView):
         given = query.validated_data
         wanted = ReviewWanted(query.wanted(), labeler=given["labeler"], feedback=given["feedback"])
         page = labels_to_review(project, wanted, given["before"])
-        return Response(ReviewSerializer({"results": page.entries, "before": page.older}).data)
+        return Response(ReviewSerializer({"results": page.entries, "before": page.older, "is_cut": page.is_cut}).data)
 
 
 class FeedbackView(APIView):

@@ -52,6 +52,7 @@ class HistorySerializer(serializers.Serializer[Any]):
     before = serializers.CharField(
         allow_blank=True, help_text="Send it as `before` for the next ones; empty: no more."
     )
+    is_cut = serializers.BooleanField(help_text="The text was looked for up to here; there are older labels.")
 
 
 class HistoryQuerySerializer(serializers.Serializer[Any]):
@@ -140,7 +141,7 @@ def history(request: Request) -> Response:
     query = HistoryQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
     page = labels_of(user_of(request), query.wanted(), query.validated_data["before"])
-    return Response(HistorySerializer({"results": page.entries, "before": page.older}).data)
+    return Response(HistorySerializer({"results": page.entries, "before": page.older, "is_cut": page.is_cut}).data)
 
 
 @extend_schema(responses=MyLabelSerializer)

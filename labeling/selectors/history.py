@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, TextField
+from django.db.models import F, FilteredRelation, Func, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ from labeling.selectors.forms import Form, form_of
 from people.models import Project, User
 
 PAGE = 20
+LOOK = 5_000  # labels whose texts one search looks at
 _STATE = Assignment.State
 
 
@@ -36,10 +37,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Page:
-    """Some labels, newest first, and the cursor of the next page; empty on the last one."""
+    """Some labels, newest first, and the cursor of the next page; empty on the last one.
+
+    `is_cut`: a text was looked for in as many labels as one search looks at, and there are older ones.
+    """
 
     entries: list[Assignment]
     older: str
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,40 +82,29 @@ class LabelGiven:
 def labels_of(labeler: User, wanted: Wanted, cursor: str = "") -> Page:
     """One page of the labeler's labels. Walks an index by time, so that a page costs the same after 100,000 labels.
 
-    A text is looked for in prompts, own answers and notes, as it stands, without regard to case. It is compared with
-    one's own labels only, newest first, and the walk ends when the page is full.
+    A text is looked for in prompts, own answers and notes, as it stands, without regard to case: in the newest 5,000
+    labels from the cursor on, so that a search has a bound.
     """
-    mine = Assignment.objects.filter(labeler=labeler, state=_STATE.SUBMITTED)
-    return page_of(filtered(mine, wanted), cursor)
+    return page_of(Assignment.objects.filter(labeler=labeler, state=_STATE.SUBMITTED), wanted, cursor)
 
 
-def filtered(labels: QuerySet[Assignment], wanted: Wanted) -> QuerySet[Assignment]:
-    """The submitted assignments among `labels` that are wanted."""
-    if wanted.kind:
-        labels = labels.filter(task__kind=wanted.kind)
-    if wanted.project:
-        labels = labels.filter(task__project__slug=wanted.project)
-    if wanted.since:
-        labels = labels.filter(submitted_at__gte=_midnight(wanted.since))
-    if wanted.until:
-        labels = labels.filter(submitted_at__lt=_midnight(wanted.until) + timedelta(days=1))
-    if wanted.text:
-        labels = _saying(labels, wanted.text)
-    return labels
-
-
-def page_of(labels: QuerySet[Assignment], cursor: str = "", size: int = PAGE) -> Page:
-    """Newest first, from the cursor on. A cursor that is none counts as the first page."""
-    place = _place(cursor)
-    if place is not None:
+def page_of(labels: QuerySet[Assignment], wanted: Wanted, cursor: str = "") -> Page:
+    """The newest of the submitted assignments that are wanted, from the cursor on; one that is none is the start."""
+    labels = _narrowed(labels, wanted).order_by("-submitted_at", "-id")
+    if place := _place(cursor):
         at, pk = place
         labels = labels.filter(submitted_at__lte=at).filter(Q(submitted_at__lt=at) | Q(pk__lt=pk))
-    rows = list(
-        labels.select_related("task__prompt", "task__project", "labeler").order_by("-submitted_at", "-id")[: size + 1]
-    )
-    entries = rows[:size]
-    last = entries[-1] if len(rows) > size else None
-    return Page(entries, f"{last.submitted_at.isoformat()}~{last.pk}" if last and last.submitted_at else "")
+    end = None
+    if wanted.text:
+        end = labels[LOOK - 1 : LOOK].first()
+        if end is not None:
+            since = Q(submitted_at__gt=end.submitted_at) | Q(pk__gte=end.pk)
+            labels = labels.filter(since, submitted_at__gte=end.submitted_at)
+        labels = _saying(labels, wanted.text)
+    rows = list(labels.select_related("task__prompt", "task__project", "labeler")[: PAGE + 1])
+    if len(rows) > PAGE:
+        return Page(rows[:PAGE], _cursor(rows[PAGE - 1]))
+    return Page(rows, _cursor(end) if end else "", is_cut=end is not None)
 
 
 def label_given(assignment: Assignment) -> LabelGiven:
@@ -186,19 +180,37 @@ def _said(fields: Sequence[Field], values: dict[str, Any]) -> list[tuple[str, st
     ]
 
 
+def _narrowed(labels: QuerySet[Assignment], wanted: Wanted) -> QuerySet[Assignment]:
+    """All that is wanted but for the text."""
+    if wanted.kind:
+        labels = labels.filter(task__kind=wanted.kind)
+    if wanted.project:
+        labels = labels.filter(task__project__slug=wanted.project)
+    if wanted.since:
+        labels = labels.filter(submitted_at__gte=_midnight(wanted.since))
+    if wanted.until:
+        labels = labels.filter(submitted_at__lt=_midnight(wanted.until) + timedelta(days=1))
+    return labels
+
+
 def _saying(labels: QuerySet[Assignment], text: str) -> QuerySet[Assignment]:
     """Those whose prompt, whose written answer or whose note has the text."""
     contents = Func(F("task__prompt__messages"), template="jsonb_path_query_array(%(expressions)s, '$[*].content')")
     escaped = json.dumps(text, ensure_ascii=False)[1:-1]  # as it stands inside of JSON
-    written = Demonstration.objects.filter(assignment=OuterRef("pk"), superseded_at=None, text__icontains=text)
-    noted = Ranking.objects.filter(assignment=OuterRef("pk"), superseded_at=None, note__icontains=text)
-    return labels.alias(prompt_says=Cast(contents, TextField())).filter(
-        Q(prompt_says__icontains=escaped) | Exists(written) | Exists(noted)
-    )
+    # Joins, of which there is at most one row each: an EXISTS may make PostgreSQL read everybody's labels.
+    return labels.alias(
+        prompt_says=Cast(contents, TextField()),
+        written=FilteredRelation("demonstrations", condition=Q(demonstrations__superseded_at=None)),
+        ranked=FilteredRelation("rankings", condition=Q(rankings__superseded_at=None)),
+    ).filter(Q(prompt_says__icontains=escaped) | Q(written__text__icontains=text) | Q(ranked__note__icontains=text))
 
 
 def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _cursor(last: Assignment) -> str:
+    return f"{last.submitted_at.isoformat()}~{last.pk}" if last.submitted_at else ""
 
 
 def _place(cursor: str) -> tuple[datetime, UUID] | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef
 
 from labeling.models import Assignment, Feedback
-from labeling.selectors.history import Page, Wanted, filtered, page_of
+from labeling.selectors.history import Page, Wanted, page_of
 from people.access import LABELING
 from people.models import Project, User
 
@@ -27,13 +27,12 @@ class ReviewWanted:
 def labels_to_review(project: Project, wanted: ReviewWanted, cursor: str = "") -> Page:
     """One page of the project's labels, newest first, each with `has_feedback`."""
     labels = Assignment.objects.filter(task__project=project, state=Assignment.State.SUBMITTED)
-    labels = filtered(labels, wanted.label)
     if wanted.labeler:
         labels = labels.filter(labeler__username=wanted.labeler)
     labels = labels.annotate(has_feedback=Exists(Feedback.objects.filter(assignment=OuterRef("pk"))))
     if wanted.feedback:
         labels = labels.filter(has_feedback=wanted.feedback == "some")
-    return page_of(labels, cursor)
+    return page_of(labels, wanted.label, cursor)
 
 
 def label_for_review(project: Project, assignment_id: UUID) -> Assignment | None:

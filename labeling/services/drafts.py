@@ -40,8 +40,8 @@ class DraftMoved(Conflict):
 def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any, seen: int | None = None) -> Assignment:
     """Keep unfinished work: any JSON object up to 1 MB, also when the lease has ended. Saving renews a lease.
 
-    Its keys `focus_seconds` and `signals` are what the workplace measured; they are noted and no part of the draft. Nor
-    is `step`: where it is true, what was there a moment ago stays in the history, too.
+    Its keys `focus_seconds` and `signals` are what the workplace measured; they are noted and no part of the draft.
+    Nor is `step`: where it is true, what was there a moment ago stays in the history, too.
     `seen` is the number of the draft that this one was made from; without it the newer one always wins. A draft that
     is kept already keeps its number, so that saving it again, its answer lost, is harmless. What was there before
     stays as a revision. Raises DraftMoved when the draft has another number, Refused when it cannot be kept, Conflict

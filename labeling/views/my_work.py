@@ -6,9 +6,10 @@ import uuid
 from datetime import date
 from typing import cast
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
@@ -25,12 +26,15 @@ from labeling.selectors.history import (
     labels_of,
 )
 from labeling.selectors.progress import announcements_for, progress_of, work_of
+from labeling.selectors.reading import reading_of
 from labeling.selectors.talk import answers_unread, posts_for
+from labeling.services.claims import assignment_claim_anywhere
 from labeling.services.feedback import feedback_mark_seen
 from labeling.services.posts import answers_mark_seen
 from labeling.views.workplace import go_to_next
 from people.access import LABELING, projects_for
 from people.models import User
+from people.refusals import Refused
 
 _TEXT_MAX = 200
 
@@ -52,6 +56,7 @@ def label_home(request: HttpRequest) -> HttpResponse:
         "week": sum(row.week for row in done),
         "feedback": feedback,
         "answers": answers,
+        "any_open": sum(bool(work.open or work.in_work) for work in works) > 1,
         "news": len(feedback) + len(answers),
         "announcements": announcements_for([work.project for work in works]),
     }
@@ -65,6 +70,24 @@ def label_next(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_get(request.user, slug, LABELING)
     kind = request.POST.get("kind", "")
     return go_to_next(request, project, kind if kind in Task.Kind.values else "")
+
+
+@login_required
+@require_POST
+def label_next_anywhere(request: HttpRequest) -> HttpResponse:
+    """Take the next task of any of my projects, by their priority, and go to it; instructions to read come first."""
+    user = _user(request)
+    try:
+        assignment = assignment_claim_anywhere(labeler=user)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("label-home")
+    if assignment is None:
+        messages.info(request, "Nothing is open to you in any project right now.")
+        return redirect("label-home")
+    if reading_of(user, assignment.task.project).is_due:
+        return go_to_next(request, assignment.task.project, assignment.task.kind)
+    return redirect("label-assignment", assignment.pk)
 
 
 @login_required

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from labeling.models import Assignment
+from labeling.selectors import history
 from labeling.selectors.history import Wanted, label_given, labels_of
 from labeling.selectors.reviews import ReviewWanted, labels_to_review
 from labeling.services.claims import assignment_claim_next
@@ -129,11 +130,36 @@ def test_a_cursor_that_is_none_is_the_first_page(project, ada, cursor):
     assert labels_of(ada, Wanted(), cursor).entries == [entry]
 
 
-def test_a_page_is_one_query_however_much_there_is(project, ada, django_assert_num_queries):
+def test_a_page_takes_a_fixed_number_of_queries(project, ada, django_assert_num_queries):
     for _ in range(3):
         write(project, ada)
-    with django_assert_num_queries(1):
-        [str(entry.task.prompt) + entry.task.project.name for entry in labels_of(ada, Wanted(text="how")).entries]
+    for wanted, queries in ((Wanted(), 1), (Wanted(text="how"), 2)):
+        with django_assert_num_queries(queries):
+            page = labels_of(ada, wanted)
+            assert [f"{one.task.prompt} {one.task.project.name}" for one in page.entries] == [
+                "How? Everyday assistant"
+            ] * 3
+
+
+def test_a_search_looks_at_so_many_labels_and_goes_on_from_there(project, ada, monkeypatch):
+    monkeypatch.setattr(history, "LOOK", 3)
+    now = timezone.now()
+    basil = write(project, ada, prompt="Basil?", at=now - timedelta(days=5))
+    same_instant = now - timedelta(days=1)
+    for _ in range(4):
+        write(project, ada, prompt="Mint?", at=same_instant)
+    first = labels_of(ada, Wanted(text="basil"))
+    assert (first.entries, first.is_cut) == ([], True)
+    second = labels_of(ada, Wanted(text="basil"), first.older)
+    assert (second.entries, second.older, second.is_cut) == ([basil], "", False)
+    # Nothing falls between two looks, though all have one instant.
+    mint, cursor = [], ""
+    while True:
+        page = labels_of(ada, Wanted(text="mint"), cursor)
+        mint += page.entries
+        if not (cursor := page.older):
+            break
+    assert len({entry.pk for entry in mint}) == len(mint) == 4
 
 
 def test_a_ranking_is_shown_by_rank_with_all_that_was_said(project, ada):

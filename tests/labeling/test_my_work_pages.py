@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from labeling.models import Announcement, Demonstration, Feedback, InstructionsRead, Post
+from labeling.models import Announcement, Demonstration, Feedback, InstructionsRead, Post, ProjectSetup, Task
 from labeling.services.claims import assignment_claim_next
 from labeling.services.demonstrations import demonstration_submit
-from people.models import Role
+from people.models import Membership, Role
 from tests.labeling.work import make_demonstration_task, make_instructions, make_labeler, make_project, make_prompt
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +69,21 @@ def test_the_next_task_waits_for_instructions_that_changed(project, ada):
     ada.post("/label/everyday/instructions/read/", {"version": "2"})
     assert InstructionsRead.objects.count() == 2
     assert ada.post("/label/everyday/next/", {"kind": ""}).url == read.url  # the task that Ada holds
+
+
+def test_the_next_task_of_any_project_is_that_of_the_highest_priority(project, people, ada):
+    other = make_project("urgent", name="Urgent")
+    ProjectSetup.objects.filter(project=other).update(priority=5)
+    Membership.objects.create(user=people["ada"], project=other, role=Role.LABELER)
+    make_demonstration_task(project)
+    urgent = make_demonstration_task(other)
+    assert "Next task" in ada.get("/label/").content.decode()
+    make_instructions(other, 1)
+    assert ada.post("/label/next/").url == "/label/urgent/instructions/?next=demonstration"
+    ada.post("/label/urgent/instructions/read/", {"version": "1"})
+    assert ada.post("/label/next/").url == f"/label/a/{urgent.assignments.get().pk}/"
+    Task.objects.all().delete()
+    assert said(ada.post("/label/next/", follow=True)) == ["Nothing is open to you in any project right now."]
 
 
 def test_a_version_that_is_none_cannot_be_confirmed(project, ada):
@@ -165,9 +180,7 @@ def test_htmx_asks_for_rows_and_threads_alone(ada, mia, written):
     assert "The question is empty; write it first." in thread.content.decode()
 
 
-@pytest.mark.parametrize(
-    "query", ["kind=x", "project=%F0", "since=x&until=2026-13-01", "before=x", "q=" + "a" * 9999]
-)
+@pytest.mark.parametrize("query", ["kind=x", "project=%F0", "since=x&until=2026-13-01", "before=x", "q=" + "a" * 9999])
 def test_a_search_that_makes_no_sense_is_no_error(ada, mia, written, query):
     assert ada.get(f"/label/history/?{query}").status_code == 200
     assert mia.get(f"/review/everyday/?{query}&labeler=nobody&feedback=x").status_code == 200
@@ -178,7 +191,7 @@ def test_the_number_of_queries_of_each_page(ada, mia, written, people, django_as
     ada.post(f"/label/a/{written.pk}/talk/", {"text": "Why?"})
     for client, path, most in (
         (ada, "/label/", 12),
-        (ada, "/label/history/?q=basil", 5),
+        (ada, "/label/history/?q=basil", 6),
         (ada, f"/label/history/{written.pk}/", 15),
         (ada, f"/label/a/{written.pk}/talk/", 7),
         (ada, "/label/everyday/instructions/", 10),
