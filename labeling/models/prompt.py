@@ -135,9 +135,7 @@ class Prompt(models.Model):
                 fields=["dropped_by", "created_at", "id"], condition=Q(dropped_by__isnull=False), name="prompt_dropped"
             ),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="prompt_parent"),
-            models.Index(
-                fields=["duplicate_of"], condition=Q(duplicate_of__isnull=False), name="prompt_duplicate_of"
-            ),
+            models.Index(fields=["duplicate_of"], condition=Q(duplicate_of__isnull=False), name="prompt_duplicate_of"),
         ]
 
     def __str__(self) -> str:

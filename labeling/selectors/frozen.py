@@ -92,8 +92,8 @@ def _held_out_in_training(project: Project) -> Q:
 
 
 def _usable(kind: type[LabelRow], project: Project) -> QuerySet[LabelRow]:
-    """The labels that stand: not superseded by a correction, not given to evaluate models, not on prompts that curation
-    took out of use, and not of held-out people on training prompts.
+    """The labels that stand: not superseded by a correction, not given to evaluate models, not on prompts that
+    curation took out of use, and not of held-out people on training prompts.
     """
     standing = kind.objects.filter(prompt__project=project, prompt__dropped_by=None, superseded_at=None)
     return standing.exclude(assignment__task__kind=Task.Kind.EVALUATION).exclude(_held_out_in_training(project))

@@ -37,7 +37,8 @@ def test_csv_problems_carry_their_line(tmp_path):
     assert fine.line == 3
     assert many == Problem(4, "the record has more fields than the header")
     assert few == Problem(5, "the record has fewer fields than the header")
-    assert empty == Problem(6, "a prompt needs one of 'prompt', 'text', 'messages' and 'few_shot': it has none of them")
+    reason = "a prompt needs one of 'prompt', 'text', 'messages' and 'few_shot': it has none of them"
+    assert empty == Problem(6, reason)
 
 
 @pytest.mark.parametrize(
