@@ -13,7 +13,17 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from labeling.api.shown import AssignmentSerializer, LeaseSerializer, lease, own_assignment, own_kind, shown, user_of
+from labeling.api.shown import (
+    AssignmentSerializer,
+    HeartbeatSerializer,
+    LeaseSerializer,
+    heartbeat,
+    lease,
+    own_assignment,
+    own_kind,
+    shown,
+    user_of,
+)
 from labeling.models import Assignment, SkipKind, Task
 from labeling.permissions import project_get
 from labeling.services.assignments import assignment_heartbeat, assignment_release, assignment_resume
@@ -23,6 +33,7 @@ from labeling.services.skips import SKIP_REASON_MAX, assignment_skip
 from people.access import LABELING
 from people.api.errors import RefusedRequest, refusals_answered
 from people.models import Project
+from people.prepared import Prepared
 
 
 class NextSerializer(serializers.Serializer[Any]):
@@ -41,6 +52,7 @@ class SkipSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=SKIP_REASON_MAX, required=False, allow_blank=True, default="")
 
 
+_BY_SLUG = Prepared(lambda slug: Project.objects.select_related("setup").filter(slug=slug), slug=str)
 _NONE = OpenApiResponse(description="Nothing is open to you.")
 _SEEN = OpenApiParameter(
     "If-Match",
@@ -55,7 +67,7 @@ _SEEN = OpenApiParameter(
 @api_view(["POST"])
 def assignments_next(request: Request, slug: str) -> Response:
     """Take the next task: what you hold, what was offered to you, what you left, or the first open one."""
-    project = Project.objects.select_related("setup").filter(slug=slug).first()
+    project = _BY_SLUG.first(slug=slug)
     if project is None:
         raise NotFound("No such project.")
     wanted = _wanted(request)
@@ -109,13 +121,13 @@ def assignment_draft(request: Request, pk: UUID) -> Response:
     return Response(lease(assignment))
 
 
-@extend_schema(request=None, responses=LeaseSerializer)
+@extend_schema(request=None, responses=HeartbeatSerializer)
 @api_view(["POST"])
 def assignment_heartbeat_view(request: Request, pk: UUID) -> Response:
     """Say that you are at work: renews the lease, or takes up an ended one while a slot is open."""
     with refusals_answered():
         assignment = assignment_heartbeat(assignment_id=pk, labeler=user_of(request))
-    return Response(lease(assignment))
+    return Response(heartbeat(assignment))
 
 
 @extend_schema(request=None, responses=LeaseSerializer)

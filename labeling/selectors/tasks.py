@@ -15,6 +15,7 @@ from labeling.lanes import lanes_open_to
 from labeling.models import Assignment, Instructions, ProjectSetup, Task
 from people.access import LABELING
 from people.models import Cohort, Membership, Project, User
+from people.prepared import Prepared
 
 _VERSIONS = """
     SELECT
@@ -104,9 +105,16 @@ def terms_of(project: Project) -> Terms:
     return replace(Terms.read_with(project), instructions_version=instructions_version, form_version=form_version)
 
 
-def memberships_of(labeler: User, project: Project) -> QuerySet[Membership]:
+_MEMBERSHIPS = Prepared(
+    lambda user, project: Membership.objects.filter(user=user, project=project, role__in=LABELING).order_by(),
+    user=int,
+    project=int,
+)
+
+
+def memberships_of(labeler: User, project: Project) -> list[Membership]:
     """The roles in which the labeler may label in the project."""
-    return Membership.objects.filter(user=labeler, project=project, role__in=LABELING).order_by()
+    return _MEMBERSHIPS(user=labeler.pk, project=project.pk)
 
 
 def standing_of(labeler: User, memberships: Iterable[Membership]) -> Standing | None:

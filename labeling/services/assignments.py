@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from labeling.models import Assignment, Provenance, Task
-from labeling.selectors.assignments import assignment_for, assignments_of, completions_draw, may_label
+from labeling.selectors.assignments import assignment_for, assignment_locked, completions_draw, may_label
 from labeling.selectors.tasks import Terms, terms_of
 from labeling.services.disputes import task_ask_again
 from people.models import User
@@ -100,8 +100,7 @@ def assignment_lock(*, assignment_id: UUID, labeler: User) -> Assignment:
     """
     # One statement a lock, task first: a join would lock both rows in an order of its own.
     task_lock(assignment_id=assignment_id)
-    mine = assignments_of(labeler).select_for_update(of=("self",))
-    return _checked(mine.filter(pk=assignment_id).first())
+    return _checked(assignment_locked(labeler, assignment_id))
 
 
 def task_lock(*, assignment_id: UUID) -> None:

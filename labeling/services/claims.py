@@ -17,6 +17,7 @@ from labeling.services.assignments import assignment_start, assignment_take_up, 
 from labeling.services.slots import Wish, slot_take
 from people.access import LABELING, projects_for
 from people.models import Project, User
+from people.prepared import Prepared
 from people.refusals import Forbidden, Refused
 
 State = Assignment.State
@@ -130,6 +131,9 @@ def _require_day(labeler: User, project: Project, terms: Terms) -> None:
         raise Refused(f"You have given your {labels} for today in {project.name}; there is more tomorrow.")
 
 
+_TASK = Prepared(lambda task: Task.objects.select_related("prompt").filter(pk=task).order_by(), task=int)
+
+
 def _claim(labeler: User, project: Project, kind: str | None, standing: Standing, terms: Terms) -> Assignment | None:
     kinds = tuple(one for one in terms.kinds if kind in (None, "", one))
     if not kinds:
@@ -138,7 +142,7 @@ def _claim(labeler: User, project: Project, kind: str | None, standing: Standing
     task_id = slot_take(wish)
     if task_id is None:
         return None
-    task = Task.objects.select_related("prompt").get(pk=task_id)
+    [task] = _TASK(task=task_id)
     task.project = project
     assignment = Assignment(task=task, labeler=labeler)
     assignment_start(assignment=assignment, terms=terms)

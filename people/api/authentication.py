@@ -8,7 +8,10 @@ from knox.crypto import hash_token
 from rest_framework.exceptions import AuthenticationFailed
 
 from people.models import AccessToken, User
+from people.prepared import Prepared
 from people.services.tokens import token_used
+
+_BY_DIGEST = Prepared(lambda digest: AccessToken.objects.select_related("user").filter(digest=digest), digest=str)
 
 
 class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]  # knox has no types
@@ -17,7 +20,7 @@ class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]  # kn
     def authenticate_credentials(self, token: bytes) -> tuple[User, AccessToken]:
         """The token's person and the token. Raises AuthenticationFailed for what opens nothing."""
         digest = hash_token(token.decode(errors="replace"))
-        row = AccessToken.objects.select_related("user").filter(digest=digest).first()
+        row = _BY_DIGEST.first(digest=digest)
         if row is None or (row.expiry is not None and row.expiry < timezone.now()):
             raise AuthenticationFailed("The token is unknown, revoked or expired; make a new one.")
         if not row.user.is_active:
