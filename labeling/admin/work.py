@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.models import Assignment, Prompt, SkipKind, Task
-from labeling.selectors.tasks import labels_wanted
+from labeling.selectors.tasks import setup_of
 from labeling.selectors.troubles import skips_by_kind
 from labeling.services.tasks import task_change
 from people.access import MANAGING, projects_for
@@ -42,10 +42,25 @@ class Standing(SimpleListFilter):
         in_use = queryset.filter(withdrawn_at=None)
         if self.value() == "fresh":
             return in_use.filter(taken=0)
-        counted = in_use.annotate(labels=labels_wanted())
-        if self.value() == "begun":
-            return counted.filter(taken__gte=1, taken__lt=F("labels"))
-        return counted.filter(taken__gte=F("labels")) if self.value() == "full" else queryset
+        if self.value() not in ("begun", "full"):
+            return queryset
+        begun = _begun(cast(User, request.user))
+        return in_use.filter(begun) if self.value() == "begun" else in_use.filter(taken__gte=1).exclude(begun)
+
+
+def _begun(user: User) -> Q:
+    """That somebody took a task and it wants more labels, for tasks of the projects that the user manages.
+
+    Each overlap is a number here, not a join: indexes of tasks can then be used.
+    """
+    found = Q(wanted__isnull=False, taken__gte=1, taken__lt=F("wanted"))
+    shared: dict[int, list[int]] = {}
+    for project in projects_for(user, MANAGING).select_related("setup"):
+        if (overlap := setup_of(project).overlap) > 1:
+            shared.setdefault(overlap, []).append(project.pk)
+    for overlap, projects in shared.items():
+        found |= Q(project__in=projects, wanted=None, is_shared=True, taken__gte=1, taken__lt=overlap)
+    return found
 
 
 class TaskForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic at run time

@@ -31,7 +31,7 @@ class Task(models.Model):
         EVALUATION = "evaluation", "Evaluation"
 
     id = models.BigAutoField(primary_key=True)
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks", db_index=False)
     prompt = models.ForeignKey("labeling.Prompt", on_delete=models.CASCADE, related_name="tasks")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     priority = models.SmallIntegerField(default=0, help_text="Higher is handed out first.")
@@ -66,8 +66,10 @@ class Task(models.Model):
                 fields=["prompt"], condition=Q(kind="demonstration"), name="one_demonstration_task_per_prompt"
             ),
         ]
-        # The claim walks one of these. What changes with a project's settings is in none of them.
+        # The claim walks one of the last three. What changes with a project's settings is in none of them.
         indexes = [
+            models.Index(fields=["project", "kind", "id"], name="task_listed"),
+            models.Index(fields=["project", "id"], condition=Q(withdrawn_at__isnull=False), name="task_withdrawn"),
             models.Index(
                 fields=["project", "kind", "lane", "priority", "random_key"],
                 condition=Q(wanted__isnull=False, taken__lt=F("wanted"), withdrawn_at=None),
