@@ -17,6 +17,7 @@ from labeling.models import CurationStep, Import, Snapshot
 from labeling.services.assignments import leases_expire
 from labeling.services.completions import completion_batches_poll
 from labeling.services.curation import curation_execute
+from labeling.services.drafts import drafts_forget
 from labeling.services.imports import import_execute
 from labeling.services.jobs import jobs_requeue
 from labeling.services.snapshots import snapshot_execute
@@ -60,6 +61,7 @@ def sweep() -> None:
     uploads_sweep()
     if cache.add("expired-tokens-deleted", True, timeout=_A_DAY):  # true for one sweep a day
         tokens_delete_expired()
+        drafts_forget()
     completion_batches_poll(store=artifact_store())
 
 

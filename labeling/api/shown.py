@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from labeling.models import Assignment, Task
 from labeling.selectors.assignments import assignment_for, completions_shown, may_label
 from labeling.selectors.reading import is_confirmed
+from labeling.selectors.tasks import terms_of
 from people.models import User
 
 
@@ -69,6 +70,13 @@ class LeaseSerializer(serializers.Serializer[Any]):
     lease_expires_at = serializers.DateTimeField()
     draft_number = serializers.IntegerField()
     draft_saved_at = serializers.DateTimeField(allow_null=True)
+
+
+class HeartbeatSerializer(LeaseSerializer):
+    """The same, with what may have changed while the labeler was at work."""
+
+    is_withdrawn = serializers.BooleanField(help_text="Taken out of use: a label is still taken.")
+    newest_instructions = serializers.IntegerField(help_text="The newest version; the assignment keeps its own.")
 
 
 def user_of(request: Request) -> User:
@@ -131,4 +139,13 @@ def lease(assignment: Assignment) -> dict[str, Any]:
         "lease_expires_at": assignment.lease_expires_at,
         "draft_number": assignment.draft_number,
         "draft_saved_at": assignment.draft_saved_at,
+    }
+
+
+def heartbeat(assignment: Assignment) -> dict[str, Any]:
+    """Where it stands, as `HeartbeatSerializer` documents it."""
+    return {
+        **lease(assignment),
+        "is_withdrawn": assignment.task.withdrawn_at is not None,
+        "newest_instructions": terms_of(assignment.task.project).instructions_version,
     }

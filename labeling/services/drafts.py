@@ -26,6 +26,8 @@ State = Assignment.State
 REVISIONS_KEPT = 50
 # Saves follow each other by the second while somebody types; undoing needs a step every so often.
 REVISION_STEP = timedelta(seconds=15)
+HISTORY_KEPT = timedelta(days=28)  # after the label was submitted
+FORGOTTEN_AT_ONCE = 10_000
 
 
 class DraftMoved(Conflict):
@@ -83,6 +85,14 @@ def assignment_save_draft(*, assignment_id: UUID, labeler: User, draft: Any, see
         is_step = is_step or seen is None or size_of(clean) * 2 <= size_of(kept)
         _keep_revision(assignment, replaces=not is_step)
     return assignment
+
+
+def drafts_forget() -> int:
+    """Delete the history of drafts whose task was submitted weeks ago; the label stays. Returns how many rows."""
+    long_ago = timezone.now() - HISTORY_KEPT
+    old = DraftRevision.objects.filter(assignment__state=State.SUBMITTED, assignment__submitted_at__lt=long_ago)
+    deleted, _ = DraftRevision.objects.filter(pk__in=old.values("pk")[:FORGOTTEN_AT_ONCE]).delete()
+    return deleted
 
 
 def _keep_revision(assignment: Assignment, *, replaces: bool) -> None:

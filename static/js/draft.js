@@ -10,6 +10,8 @@
   const refusal = document.getElementById("refusal");
   const panel = document.getElementById("conflict");
   const doubts = document.getElementById("doubts");
+  const withdrawn = document.getElementById("withdrawn");
+  const instructions = document.getElementById("new-instructions");
   const go = document.querySelector(".go");
   const { read, write, nested, flat, same, merge, take } = FormValues;
   const QUIET = 700, LONGEST = 4000, KEEPALIVE_LIMIT = 60000, PATIENCE = 20000;
@@ -183,6 +185,8 @@
       if (!answer.ok) return;
       const now = await answer.json();
       lease.hidden = now.state !== "expired";
+      if (withdrawn) withdrawn.hidden = !now.is_withdrawn;
+      if (instructions && now.newest_instructions > Number(instructions.dataset.version)) instructions.hidden = false;
       if (now.state === "submitted") closed("submitted");
       else if (now.draft_number > number && !sending && !submitting) await catchUp();
       if (submitting) send();

@@ -9,6 +9,7 @@ from labeling.models import Assignment, DraftRevision, Ranking
 from labeling.services.claims import assignment_claim_next
 from labeling.services.tasks import tasks_withdraw
 from tests.browser.label_data import everyday, pension_task
+from tests.labeling.work import make_instructions
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -107,14 +108,20 @@ def test_the_second_tab_to_submit_is_told(tabs):
     assert Ranking.objects.count() == 1
 
 
-def test_a_task_that_is_withdrawn_meanwhile_still_takes_the_work(tabs):
+def test_what_changes_meanwhile_is_said_and_the_work_is_still_taken(tabs):
     page = tabs[0]
     press(page, "r", "2", "j", "1", "j", "3")
     saved(page)
-    tasks_withdraw(prompts=[Assignment.objects.get().task.prompt_id])
-    page.reload()
-    expect(page.get_by_text("This task was withdrawn after you took it.")).to_be_visible()
+    withdrawn, instructions = page.locator("#withdrawn"), page.locator("#new-instructions")
+    expect(withdrawn).to_be_hidden()
+    expect(instructions).to_be_hidden()
+    task = Assignment.objects.get().task
+    tasks_withdraw(prompts=[task.prompt_id])
+    make_instructions(task.project, version=8)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when it is looked at again
+    expect(withdrawn).to_contain_text("This task was withdrawn after you took it. What you submit is kept")
+    expect(instructions).to_contain_text("your label is given under version 7")
     page.keyboard.press("Control+Enter")
-    page.wait_for_url("**/label/")
+    page.wait_for_url("**/instructions/**")  # which are read before the next task
+    assert Ranking.objects.get().instructions_version == 7
     expect(page.get_by_role("status").first).to_contain_text("withdrawn meanwhile; your label is kept")
-    assert Ranking.objects.count() == 1

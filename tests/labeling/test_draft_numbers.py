@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from labeling.models import Assignment, DraftRevision
 from labeling.services.claims import assignment_claim_next
-from labeling.services.drafts import REVISION_STEP, REVISIONS_KEPT, DraftMoved, assignment_save_draft
+from labeling.services.drafts import REVISION_STEP, REVISIONS_KEPT, DraftMoved, assignment_save_draft, drafts_forget
 from tests.labeling.work import make_demonstration_task, make_labeler, make_project
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +111,13 @@ def test_what_is_no_measure_counts_nothing_and_loses_nothing(save, assignment, m
     save("kept", 0, **measured)
     assignment.refresh_from_db()
     assert (assignment.draft, assignment.focus_seconds, assignment.signals) == ({"text": "kept"}, 0, {})
+
+
+def test_the_history_is_forgotten_weeks_after_the_label(save, assignment):
+    save("one")
+    save("two")
+    assert drafts_forget() == 0
+    Assignment.objects.update(state="submitted", submitted_at=timezone.now() - timedelta(days=27))
+    assert drafts_forget() == 0
+    Assignment.objects.update(submitted_at=timezone.now() - timedelta(days=29))
+    assert (drafts_forget(), DraftRevision.objects.count()) == (2, 0)

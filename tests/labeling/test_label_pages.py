@@ -283,10 +283,11 @@ def test_new_instructions_are_announced_to_who_is_at_work(project, ada):
     InstructionsRead.objects.create(instructions=first, labeler=User.objects.get(username="ada"))
     make_demonstration_task(project)
     url = take(ada)
-    assert "The instructions changed" not in ada.get(url).content.decode()
+    note = '<p class="note warn" id="new-instructions" role="alert" data-version="{}"{}>The instructions changed'
+    assert note.format(1, " hidden") in ada.get(url).content.decode()
     make_instructions(project, version=2)
     page = ada.get(url).content.decode()
-    assert "The instructions changed since you took this task" in page
+    assert note.format(2, "") in page
     ada.post(url, {"key": "k", "text": "Under the old rules."})
     assert Demonstration.objects.get().instructions_version == 1
 
