@@ -67,6 +67,7 @@ label_pages: list[URLPattern | URLResolver] = [
     path("label/a/<uuid:pk>/", workplace.label_assignment, name="label-assignment"),
     path("label/a/<uuid:pk>/compare/", compare.label_compare, name="label-compare"),
     path("label/a/<uuid:pk>/skip/", workplace.label_skip, name="label-skip"),
+    path("label/a/<uuid:pk>/release/", workplace.label_release, name="label-release"),
     path("label/a/<uuid:pk>/resume/", workplace.label_resume, name="label-resume"),
     path("label/a/<uuid:pk>/talk/", talk.label_talk, name="label-talk"),
     path("label/a/<uuid:pk>/revisions/", writing.label_revisions, name="label-revisions"),

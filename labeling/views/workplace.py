@@ -26,7 +26,7 @@ from labeling.models import Assignment, Instructions, SkipKind, Task
 from labeling.selectors.assignments import assignment_for
 from labeling.selectors.reading import reading_of
 from labeling.selectors.tasks import done_today, instructions_of, terms_of
-from labeling.services.assignments import assignment_resume
+from labeling.services.assignments import assignment_release, assignment_resume
 from labeling.services.claims import assignment_claim_next
 from labeling.services.corrections import label_correct
 from labeling.services.drafts import assignment_save_draft
@@ -107,6 +107,16 @@ def label_skip(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         return redirect("label-assignment", pk)
     messages.info(request, "Skipped. Someone else will get this task; your draft is kept.")
     return go_to_next(request, assignment.task.project, assignment.task.kind)
+
+
+@login_required
+@require_POST
+def label_release(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Leave the task for now: its slot is free at once, the draft stays, and `next` offers it to the person first."""
+    assignment_own(request, pk)
+    assignment_release(assignment_id=pk, labeler=_user(request))
+    messages.info(request, "Left for now. Your draft is kept; others may take the task meanwhile.")
+    return redirect("label-home")
 
 
 @login_required

@@ -200,3 +200,16 @@ def test_submitting_from_the_page_takes_as_many_queries_for_nine_answers_as_for_
         fields = ranks(ids, "213456789"[:count]) | {f"rate-{i}-overall": "4" for i in ids[1:]}
         with django_assert_max_num_queries(24):
             assert ada.post(url, {"key": "k", "confirmed": "1", **fields}).status_code == 302
+
+
+def test_leaving_a_task_frees_it_at_once_and_it_comes_back_with_its_draft(project, ada, take):
+    url, (a, b, c) = take()
+    Assignment.objects.update(draft={"ranks": {a: 1}})
+    answer = ada.post(f"{url}release/", follow=True)
+    assert [str(message) for message in answer.context["messages"]] == [
+        "Left for now. Your draft is kept; others may take the task meanwhile."
+    ]
+    assert Assignment.objects.get().state == "expired"
+    assert Task.objects.get().taken == 0
+    assert ada.post("/label/everyday/next/", {"kind": "ranking"}).url == url
+    assert ada.get(url).context["answers"][0].rank == 1
