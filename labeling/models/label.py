@@ -111,7 +111,7 @@ class Rating(models.Model):
     `values` holds the fields of the project's rating form by name, without `overall`, which has a column.
     """
 
-    ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="ratings")
+    ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="ratings", db_index=False)
     completion = models.ForeignKey("labeling.Completion", on_delete=models.CASCADE, related_name="ratings")
     overall = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(7)]

@@ -94,7 +94,8 @@ class Task(models.Model):
 class TaskCompletion(models.Model):
     """A completion that a ranking task asks about, in the task's own order."""
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="task_completions")
+    # Found by the index of its constraint, as are the tasks and labelers of assignments by theirs.
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="task_completions", db_index=False)
     completion = models.ForeignKey("labeling.Completion", on_delete=models.CASCADE, related_name="task_completions")
     position = models.PositiveSmallIntegerField()
 
@@ -148,8 +149,10 @@ class Assignment(models.Model):
         SUBMITTED = "submitted", "Submitted"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments")
-    labeler = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments", db_index=False)
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments", db_index=False
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.LEASED)
     lease_expires_at = models.DateTimeField()
     shown_order = models.JSONField(default=list, help_text="Completion ids in the order that this labeler saw.")

@@ -51,7 +51,7 @@ _CLASSES = f"""
 
 # A few tasks of one class, from a random key on and from the smallest one; the first that the labeler has not had and
 # that nobody else is at is taken. What a lock shows to have changed meanwhile is left out by the conditions on `t`.
-_NEAR = 16
+_NEAR = 8
 _TAKE_NEAR = """
     WITH found AS (
         SELECT t.id FROM labeling_task t

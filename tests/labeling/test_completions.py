@@ -14,10 +14,14 @@ from exchange import records
 from exchange.envelope import seal
 from exchange.store import Store
 from labeling.models import Completion, CompletionBatch, Prompt, Task
+from labeling.services.answers import Answer, answers_add
+from labeling.services.claims import assignment_claim_next
 from labeling.services.completions import completion_batch_import, completion_batches_poll
+from labeling.services.dialogues import dialogue_continue
 from labeling.services.projects import project_setup_update
+from labeling.services.rankings import ranking_submit
 from people.models import Project
-from tests.labeling.work import open_slots
+from tests.labeling.work import make_labeler, open_slots
 
 pytestmark = pytest.mark.django_db
 
@@ -234,3 +238,26 @@ def test_workers_that_poll_at_once_import_once(project, store, tmp_path):
         thread.join()
     assert sorted(done) == [False, False, False, True]
     assert (CompletionBatch.objects.get().error, Task.objects.count()) == ("", 1)
+
+
+def test_a_task_asks_about_k_answers(project, store, tmp_path):
+    project_setup_update(project=project, answers_per_task=2)
+    prompt = make_prompt(project, "p")
+    publish(store, [answer(prompt, f"text {n}", n) for n in range(5)], tmp_path)
+    assert completion_batches_poll(store=store) == 1
+    assert sorted(task.completions.count() for task in Task.objects.all()) == [2, 3]  # nobody ranks one alone
+    assert CompletionBatch.objects.get().tasks_opened == 2
+    assert Completion.objects.filter(tasks=None).count() == 0
+
+
+def test_replies_to_a_turn_become_a_comparison_for_its_labeler(project, store, tmp_path):
+    ada = make_labeler(project)
+    answers_add(prompt=make_prompt(project, "p"), answers=[Answer("one"), Answer("two")], kind="comparison")
+    first = assignment_claim_next(labeler=ada, project=project)
+    ranking_submit(assignment_id=first.pk, labeler=ada, key="k", groups=[[i] for i in first.shown_order])
+    turn = dialogue_continue(assignment_id=first.pk, labeler=ada, text="And then?")
+    publish(store, [answer(turn, f"reply {n}", n) for n in range(3)], tmp_path)
+    completion_batches_poll(store=store)
+    task = CompletionBatch.objects.get().tasks.get()
+    assert (task.kind, task.prompt, task.taken, task.priority) == ("comparison", turn, 1, 10)
+    assert assignment_claim_next(labeler=ada, project=project).task == task
