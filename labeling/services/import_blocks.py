@@ -9,7 +9,7 @@ from typing import Any
 
 from labeling.formats.parsed import ParsedLine, Problem
 from labeling.models import Import
-from labeling.services.prompts import Intake
+from labeling.services.prompts import Intake, Prepared
 
 KEPT_PROBLEMS = 100
 
@@ -40,19 +40,29 @@ class Failed(Exception):
         self.problems = problems
 
 
-def add_block(
-    block: Sequence[ParsedLine | Problem], *, intake: Intake, brought: Brought, on_error: str, unit: str = "Line"
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some lines of a file: their prompts, ready to be added, and the bad ones among them."""
+
+    prepared: Prepared
+    problems: list[Problem]
+
+
+def block_prepare(items: Sequence[ParsedLine | Problem], *, intake: Intake) -> Block:
+    """A block of parsed lines. Asks nothing of the database."""
+    rows = [(item.line, prompt) for item in items if isinstance(item, ParsedLine) for prompt in item.prompts]
+    return Block(intake.prepare(rows), [item for item in items if isinstance(item, Problem)])
+
+
+def block_add(block: Block, *, intake: Intake, brought: Brought, on_error: str, unit: str = "Line") -> None:
     """Add the block's prompts and count what came of it. `unit` is what a line is to the person.
 
     Raises Failed at the first bad line where `on_error` says so.
     """
-    found = [item for item in block if isinstance(item, Problem)]
-    _stop_at_first(found, on_error, unit)
-    rows = [(item.line, prompt) for item in block if isinstance(item, ParsedLine) for prompt in item.prompts]
-    added = intake.add(rows)
+    _stop_at_first(block.problems, on_error, unit)
+    added = intake.add(block.prepared)
     _stop_at_first(added.problems, on_error, unit)
-    found = sorted([*found, *added.problems], key=lambda problem: problem.line)
+    found = sorted([*block.problems, *added.problems], key=lambda problem: problem.line)
     brought.counts.update(added.counts)
     brought.problem_count += len(found)
     brought.problems += found[: KEPT_PROBLEMS - len(brought.problems)]

@@ -17,7 +17,7 @@ from labeling.formats import SUFFIXES, check_file, parse_file
 from labeling.formats.parsed import FileError, ParsedLine, Problem
 from labeling.formats.reading import Position
 from labeling.models import Import
-from labeling.services.import_blocks import Brought, Failed, add_block, check_brought
+from labeling.services.import_blocks import Block, Brought, Failed, block_add, block_prepare, check_brought
 from labeling.services.jobs import job_claim, prompts_lock
 from labeling.services.projects import project_setup_ensure
 from labeling.services.prompts import Intake
@@ -32,7 +32,6 @@ MAX_BYTES = 2 * 1024**3
 # What is in memory at a time, whichever is reached first.
 PROMPTS_AT_ONCE = 10_000
 CHARACTERS_AT_ONCE = 16 * 1024**2
-Block = list[ParsedLine | Problem]
 _GONE = "The uploaded file is no longer in the upload folder; upload it again."
 
 
@@ -103,8 +102,9 @@ def _bring_in(job: Import) -> Brought:
     position = Position()
     progress = Reporter(job, total=_size(job))
     try:
-        for block in _ahead(_blocks(job, position)):
-            add_block(block, intake=intake, brought=brought, on_error=job.on_error)
+        blocks = (block_prepare(items, intake=intake) for items in _blocks(job, position))
+        for block in _ahead(blocks):
+            block_add(block, intake=intake, brought=brought, on_error=job.on_error)
             progress.report(position.read)
     finally:
         progress.end()
@@ -113,7 +113,7 @@ def _bring_in(job: Import) -> Brought:
 
 
 def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
-    """The same blocks, each read by a thread while PostgreSQL is busy with the one before."""
+    """The same blocks, each read and prepared by a thread while PostgreSQL is busy with the one before."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         following = reader.submit(next, blocks, None)
         while (block := following.result()) is not None:
@@ -121,10 +121,10 @@ def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
             yield block
 
 
-def _blocks(job: Import, position: Position) -> Iterator[Block]:
+def _blocks(job: Import, position: Position) -> Iterator[list[ParsedLine | Problem]]:
     """The file's lines in blocks of a bounded size. Raises Failed."""
     try:
-        block: Block = []
+        block: list[ParsedLine | Problem] = []
         prompts = characters = 0
         for item in parse_file(Path(job.path), job.format, position):
             block.append(item)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from labeling.formats.prompts import parse_value
 from labeling.formats.reading import parse_row
 from labeling.models import Import
-from labeling.services.import_blocks import Brought, Failed, add_block, check_brought
+from labeling.services.import_blocks import Brought, Failed, block_add, block_prepare, check_brought
 from labeling.services.jobs import prompts_lock
 from labeling.services.projects import project_setup_ensure
 from labeling.services.prompts import Intake
@@ -46,13 +46,10 @@ def prompts_post(*, project: Project, values: list[Any], on_error: str, user: Us
     )
     brought = Brought()
     try:
-        add_block(
-            [parse_row(number, value, parse_value) for number, value in enumerate(values, start=1)],
-            intake=Intake(source=job, setup=project_setup_ensure(project=project)),
-            brought=brought,
-            on_error=on_error,
-            unit="Prompt",
-        )
+        intake = Intake(source=job, setup=project_setup_ensure(project=project))
+        items = [parse_row(number, value, parse_value) for number, value in enumerate(values, start=1)]
+        block = block_prepare(items, intake=intake)
+        block_add(block, intake=intake, brought=brought, on_error=on_error, unit="Prompt")
         check_brought(brought, unit="Prompt")
     except Failed as failure:
         raise Refused(str(failure)) from failure

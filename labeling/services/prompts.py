@@ -21,6 +21,7 @@ from labeling.services.staging import (
     staging_fill,
     staging_insert,
     staging_known_splits,
+    staging_lines,
     staging_matches,
     staging_open_tasks,
 )
@@ -28,6 +29,14 @@ from labeling.splits import split_of
 from people.models import Cohort
 
 Row = tuple[int, ParsedPrompt]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Numbered rows with all that is drawn for them, as lines for the staging table."""
+
+    rows: list[Row]
+    lines: list[str]
 
 
 @dataclass
@@ -56,13 +65,17 @@ class Intake:
         # Within this import the same author draws the same split; only older prompts can say otherwise.
         self._has_older = Prompt.objects.filter(project=self._project).exists()
 
-    def add(self, rows: Sequence[Row]) -> Added:
-        """Add one block of numbered rows."""
-        added = Added()
+    def prepare(self, rows: list[Row]) -> Prepared:
+        """Draw what has to be drawn for one block. Asks nothing of the database, so that a thread may do it ahead."""
+        return Prepared(rows, staging_lines((self._staged(row) for _, row in rows), self._ids))
+
+    def add(self, block: Prepared) -> Added:
+        """Add one prepared block."""
+        added, rows = Added(), block.rows
         if not rows:
             return added
         now = timezone.now()
-        staging_fill([self._staged(row) for _, row in rows], self._ids)
+        staging_fill(block.lines)
         if self._has_older:
             by_organisation = self._setup.split_by == SplitBy.ORGANISATION
             staging_known_splits(project_id=self._project.pk, by_organisation=by_organisation)

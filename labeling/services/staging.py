@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -94,8 +94,8 @@ class Match:
     is_in_use: bool
 
 
-def staging_fill(rows: Sequence[Staged], ids: Iterator[str]) -> None:
-    """Empty the staging table, making it where the transaction has none yet, and copy the rows into it."""
+def staging_lines(rows: Iterable[Staged], ids: Iterator[str]) -> list[str]:
+    """The rows as lines for the staging table, each with an id of its own. Asks nothing of the database."""
     lines = []
     for place, row in enumerate(rows):
         texts = "\t".join(
@@ -107,6 +107,11 @@ def staging_fill(rows: Sequence[Staged], ids: Iterator[str]) -> None:
             f"{place}\t{next(ids)}\t{cell(row.external_id)}\t{messages}\t{texts}\t{row.split}"
             f"\t{cell(row.lane)}\t{'t' if row.has_answer else 'f'}\n"
         )
+    return lines
+
+
+def staging_fill(lines: list[str]) -> None:
+    """Empty the staging table, making it where the transaction has none yet, and copy the lines into it."""
     with connection.cursor() as cursor:
         cursor.execute(_TABLE)
         cursor.execute("TRUNCATE staged_prompt")
