@@ -107,10 +107,11 @@ def _run(seconds: float, labelers: int, work: Work) -> list[Measured]:
 
 
 def _spent(pid: int) -> float:
-    """Processor seconds so far of a process and of its children that are still there."""
+    """Processor seconds so far of a process and of its children, those that have ended included."""
     parent = psutil.Process(pid)
+    ended = parent.cpu_times()
     times = [process.cpu_times() for process in [parent, *parent.children(recursive=True)]]
-    return sum(time.user + time.system for time in times)
+    return sum(time.user + time.system for time in times) + ended.children_user + ended.children_system
 
 
 def _quantiles(values: list[float]) -> dict[str, float]:

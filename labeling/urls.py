@@ -100,6 +100,7 @@ assignments_api: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/flags/", flags.FlagsView.as_view(), name="api-flags"),
     path("projects/<slug:slug>/skips/", flags.SkipsView.as_view(), name="api-skips"),
     path("flags/<int:pk>/settle/", flags.flag_settle_view, name="api-flag-settle"),
+    path("projects/<slug:slug>/tasks/", tasks.tasks_view, name="api-tasks"),
     path("tasks/<int:pk>/", tasks.TaskView.as_view(), name="api-task"),
     path("tasks/<int:pk>/offers/", tasks.OffersView.as_view(), name="api-offers"),
     path("offers/<uuid:pk>/", tasks.offer_view, name="api-offer"),

@@ -18,6 +18,7 @@ from labeling.models import Assignment, Prompt, Task
 from labeling.permissions import object_get, project_get
 from labeling.services.answers import ANSWERS_MAX, ASKED, MODEL_MAX, Answer, answers_add
 from labeling.services.offers import offer_withdraw, task_offer
+from labeling.services.openings import PROMPTS_MAX, tasks_open_on
 from labeling.services.tasks import WANTED_MAX, task_change
 from people.access import MANAGING, TRAINING
 from people.api.errors import refusals_answered
@@ -63,6 +64,22 @@ class AnswersSerializer(serializers.Serializer[Any]):
     cohort = serializers.ChoiceField(choices=Cohort.choices, default=Cohort.TRAINING)
     priority = serializers.IntegerField(required=False, default=0, min_value=-32768, max_value=32767)
     wanted = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=1, max_value=WANTED_MAX)
+
+
+class OpenSerializer(serializers.Serializer[Any]):
+    """On which prompts to open tasks of which kind, and for whom."""
+
+    prompts = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=PROMPTS_MAX)
+    kind = serializers.ChoiceField(choices=Task.Kind.choices)
+    cohort = serializers.ChoiceField(choices=Cohort.choices, default=Cohort.TRAINING)
+    priority = serializers.IntegerField(required=False, default=0, min_value=-32768, max_value=32767)
+    wanted = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=1, max_value=WANTED_MAX)
+    models = serializers.ListField(
+        child=serializers.CharField(max_length=MODEL_MAX),
+        required=False,
+        default=list,
+        help_text="Only answers of these models are judged; all when left out.",
+    )
 
 
 class OfferSerializer(serializers.Serializer[Any]):
@@ -150,6 +167,18 @@ def prompt_answers(request: Request, pk: UUID) -> Response:
     with refusals_answered():
         task = answers_add(prompt=prompt, answers=answers, **values)
     return Response(TaskSerializer(task).data, status=status.HTTP_201_CREATED)
+
+
+@extend_schema(request=OpenSerializer, responses={201: TaskSerializer(many=True)})
+@api_view(["POST"])
+def tasks_view(request: Request, slug: str) -> Response:
+    """Open tasks on prompts that are there, as for held-out labelers or to evaluate models. For managers."""
+    project = project_get(user_of(request), slug, MANAGING)
+    given = OpenSerializer(data=request.data)
+    given.is_valid(raise_exception=True)
+    with refusals_answered():
+        opened = tasks_open_on(project=project, **given.validated_data)
+    return Response(TaskSerializer(opened, many=True).data, status=status.HTTP_201_CREATED)
 
 
 def _managed(request: Request, pk: int) -> Task:

@@ -140,10 +140,14 @@ def key_check(key: str) -> None:
 def assignment_close(*, assignment: Assignment, key: str) -> None:
     """Mark the locked assignment as submitted. A lease that had ended takes an open slot, else the label is extra.
 
-    Where people disagree on the task, it asks for one more label.
+    So is every label of a task that was withdrawn. Where people disagree on the task, it asks for one more label.
     """
     terms = Terms.read_with(assignment.task.project)
-    if assignment.state == State.EXPIRED:
+    if assignment.task.withdrawn_at is not None:
+        assignment.is_extra = True
+        if assignment.state == State.LEASED:
+            slot_give_back(assignment)
+    elif assignment.state == State.EXPIRED:
         assignment.is_extra = not _slot_take(assignment.task, terms)
     assignment.state = State.SUBMITTED
     assignment.idempotency_key = key

@@ -103,6 +103,7 @@ NEEDS = {
     "api-flags": _to(MANAGE),
     "api-flag-settle": _to(MANAGE),
     "api-skips": _to(MANAGE),
+    "api-tasks": _to(MANAGE),
     "api-task": _to(MANAGE),
     "api-offers": _to(MANAGE),
     "api-offer": _to(MANAGE),

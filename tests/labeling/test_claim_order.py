@@ -181,12 +181,14 @@ def test_withdrawn_tasks_are_handed_out_no_more_and_come_back(project, people):
     assert [claim(person, project) for person in people[:4]] == [first, first, first, None]
 
 
-def test_a_task_withdrawn_under_way_takes_its_label(project, people):
+def test_a_task_withdrawn_under_way_takes_its_label_as_an_extra_one(project, people):
     task = make_demonstration_task(project, overlap=3)
     assert claim(people[0], project) == task
     tasks_withdraw(prompts=[task.prompt_id])
     finish(people[0], task)
-    assert Assignment.objects.get().state == "submitted"
+    kept = Assignment.objects.get()
+    task.refresh_from_db()
+    assert (kept.state, kept.is_extra, task.taken) == ("submitted", True, 0)
     assert claim(people[1], project) is None
 
 
