@@ -37,10 +37,9 @@ def difference(old: str, new: str) -> list[Piece]:
         head, tail = _ends(before, after)
         middle = before[head : len(before) - tail], after[head : len(after) - tail]
         if max(len(part) for part in middle) <= MOST:
-            marked = [("same", text) for text in after[:head]]
-            marked += _marked(*middle)
-            marked += [("same", text) for text in after[len(after) - tail :]]
-            return _joined(marked)
+            begun = [("same", _same(*pair)) for pair in zip(before[:head], after[:head], strict=True)]
+            ended = [("same", text) for text in after[len(after) - tail :]]
+            return _joined(begun + _marked(*middle) + ended)
     return _joined([("out", old), ("in", new)])
 
 
@@ -62,6 +61,11 @@ def _ends(before: list[str], after: list[str]) -> tuple[int, int]:
 
 def _alike(one: str, other: str) -> bool:
     return one.strip() == other.strip()
+
+
+def _same(old: str, new: str) -> str:
+    """The newer spelling of a word in both; a text's last word takes the white space of the one that goes on."""
+    return new if new[-1:].isspace() else old
 
 
 def _marked(before: list[str], after: list[str]) -> list[tuple[str, str]]:
@@ -87,7 +91,7 @@ def _marked(before: list[str], after: list[str]) -> list[tuple[str, str]]:
             found.append(("out", before[i]))
         else:
             i, j = i - 1, j - 1
-            found.append(("same", after[j]))
+            found.append(("same", _same(before[i], after[j])))
     found += [("in", text) for text in reversed(after[:j])] + [("out", text) for text in reversed(before[:i])]
     return found[::-1]
 

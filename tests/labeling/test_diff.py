@@ -21,6 +21,8 @@ def pieces(old: str, new: str) -> list[tuple[str, str]]:
         ("a b c", "a x c", [("same", "a "), ("out", "b "), ("in", "x "), ("same", "c")]),
         ("b c", "a b c", [("in", "a "), ("same", "b c")]),
         ("a b", "a b c", [("same", "a b "), ("in", "c")]),
+        ("a", "a b", [("same", "a "), ("in", "b")]),
+        ("b b a b", "a", [("out", "b b "), ("same", "a "), ("out", "b")]),
         ("a  b\nc", "a b c", [("same", "a b c")]),
         ("العالم كبير", "العالم صغير", [("same", "العالم "), ("out", "كبير"), ("in", "صغير")]),
         ("👩‍🚀 flies", "👩‍🚀 lands", [("same", "👩‍🚀 "), ("out", "flies"), ("in", "lands")]),
