@@ -119,11 +119,25 @@ def test_what_does_not_exist(manager, path):
 
 def test_setup_is_there_from_the_start_and_changed_in_part(project, manager):
     assert manager.get("/api/v1/projects/demo/setup/").json() == {
+        "kinds": ["demonstration", "ranking", "comparison", "evaluation"],
+        "answers_per_task": 4,
+        "allow_ties": True,
+        "strength_levels": 0,
+        "open_demonstrations": True,
         "overlap": 1,
+        "shared_percent": 100,
+        "max_labels": 0,
+        "agreement_floor": 60,
+        "skills_by": "none",
+        "priority": 0,
         "lease_minutes": 15,
+        "open_cap": 3,
+        "daily_cap": None,
+        "edit_window_hours": 24,
+        "split_by": "author",
         "valid_percent": 15,
         "test_percent": 0,
-        "open_demonstrations": True,
+        "keep_originals": True,
     }
     answer = manager.put("/api/v1/projects/demo/setup/", {"overlap": 3, "valid_percent": 40}, format="json")
     assert (answer.status_code, answer.json()["overlap"], answer.json()["lease_minutes"]) == (200, 3, 15)
