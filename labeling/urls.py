@@ -87,13 +87,13 @@ review_pages: list[URLPattern | URLResolver] = [
 ]
 assignments_api: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/assignments/next/", assignments.assignments_next, name="api-assignments-next"),
+    path("assignments/<uuid:pk>/submit/", labels.assignment_submit, name="api-assignment-submit"),
     path("assignments/<uuid:pk>/", assignments.assignment_detail, name="api-assignment"),
     path("assignments/<uuid:pk>/draft/", assignments.assignment_draft, name="api-assignment-draft"),
     path("assignments/<uuid:pk>/heartbeat/", assignments.assignment_heartbeat_view, name="api-assignment-heartbeat"),
     path("assignments/<uuid:pk>/resume/", assignments.assignment_resume_view, name="api-assignment-resume"),
     path("assignments/<uuid:pk>/skip/", assignments.assignment_skip_view, name="api-assignment-skip"),
     path("assignments/<uuid:pk>/release/", assignments.assignment_release_view, name="api-assignment-release"),
-    path("assignments/<uuid:pk>/submit/", labels.assignment_submit, name="api-assignment-submit"),
     path("assignments/<uuid:pk>/continue/", labels.assignment_continue, name="api-assignment-continue"),
     path("assignments/<uuid:pk>/flag/", flags.assignment_flag, name="api-assignment-flag"),
     path("assignments/next/", assignments.assignments_next_anywhere, name="api-next-anywhere"),
@@ -127,8 +127,8 @@ my_work_api: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include([*assignments_api, *my_work_api, *data_api])),  # what is asked most comes first
     *data_pages,
     *label_pages,
     *review_pages,
-    path("api/v1/", include([*data_api, *assignments_api, *my_work_api])),
 ]
