@@ -146,6 +146,14 @@ class ProjectSetup(models.Model):
                 f"With {self.overlap} labels for each shared task, the limit where people disagree must be "
                 f"{self.overlap + 1} or more, or 0 for none."
             )
+        self._check_split_by()
+
+    def _check_split_by(self) -> None:
+        stored = ProjectSetup.objects.filter(project_id=self.project_id).values_list("split_by", flat=True).first()
+        if stored not in (None, self.split_by) and self.project.prompts.exists():
+            raise ValidationError(
+                "The project has prompts, whose splits never move, so by whom they are split can no longer be changed."
+            )
 
 
 class RatingForm(models.Model):

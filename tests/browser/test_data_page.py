@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from labeling.models import CompletionBatch, Import, Prompt, Snapshot
+from labeling.models import CompletionBatch, CurationStep, Import, Prompt, Snapshot
 from labeling.services.imports import import_execute
 from labeling.services.snapshots import snapshot_create, snapshot_execute
+from labeling.services.underway import Reporter
 from labeling.tasks import artifact_store
 from people.models import Membership, Project, Role, User
 from tests.browser.conftest import PHONE, WIDE
@@ -63,6 +64,13 @@ def test_axe_finds_nothing_and_nothing_sticks_out(open_page, axe, project, manag
     assert snapshot_execute(snapshot_id=snapshot.pk, store=artifact_store())
     CompletionBatch.objects.create(digest="a" * 64, project=project, error="The file completions.jsonl was changed.")
     Import.objects.create(project=project, format="prompts", file_name="waits.csv", path="x")
+    step = CurationStep.objects.create(project=project, rule="exact", state="done")
+    run_import(project, ["Two?"])
+    Prompt.objects.filter(messages__0__content="Two?").update(dropped_by=step)
+    running = Import.objects.create(
+        project=project, format="prompts", file_name="runs.jsonl", path="x", state="running"
+    )
+    Reporter(running, total=100)
     page = open_page("/data/demo/", manager, size=size, dark=dark)
     page.get_by_text("1 line left out").click()
     assert axe(page) == []

@@ -14,6 +14,7 @@ from labeling.models import Completion, Demonstration, Import, Prompt, Ranking, 
 from labeling.services.imports import import_create, import_execute
 from labeling.services.projects import project_setup_update
 from people.models import Project
+from people.refusals import Refused
 from tests.labeling.imported import RANKED, TABLES, rows, run_import
 from tests.labeling.work import open_slots
 
@@ -141,6 +142,37 @@ def test_a_known_author_keeps_the_split_when_the_percents_change(project):
     for author in authors:
         assert set(Prompt.objects.filter(author=author).values_list("split", flat=True)) == {first[author]}
     assert Prompt.objects.get(author="new").split == "train"
+
+
+def test_an_organisation_keeps_its_people_in_one_split(project):
+    project_setup_update(project=project, split_by="organisation", valid_percent=45, test_percent=0)
+    lines = [
+        {"prompt": f"{o} {n}", "author": f"author {o} {n}", "organisation": f"org {o}"}
+        for o in range(20)
+        for n in range(3)
+    ]
+    run_import(project, lines)
+    by_organisation = {
+        name: set(Prompt.objects.filter(organisation=name).values_list("split", flat=True))
+        for name in Prompt.objects.values_list("organisation", flat=True)
+    }
+    assert all(len(splits) == 1 for splits in by_organisation.values())
+    assert {split for splits in by_organisation.values() for split in splits} == {"train", "valid"}
+    # Later prompts follow, whatever the percents are by then; an author without an organisation stands alone.
+    project_setup_update(project=project, valid_percent=0)
+    run_import(project, [{"prompt": f"later {o}", "author": "new", "organisation": f"org {o}"} for o in range(20)])
+    run_import(project, [{"prompt": "alone", "author": "author 0 0"}])
+    for name, splits in by_organisation.items():
+        assert set(Prompt.objects.filter(organisation=name).values_list("split", flat=True)) == splits
+    assert Prompt.objects.get(author="author 0 0", organisation="").split == "train"
+
+
+def test_by_whom_prompts_are_split_stays_once_there_are_some(project):
+    project_setup_update(project=project, split_by="organisation")
+    run_import(project, ["one"])
+    with pytest.raises(Refused, match=r"^The project has prompts, whose splits never move"):
+        project_setup_update(project=project, split_by="author")
+    assert project_setup_update(project=project, split_by="organisation", overlap=2).overlap == 2
 
 
 def test_a_failure_of_our_own_leaves_nothing_and_says_so(project, monkeypatch):
