@@ -26,15 +26,25 @@ from people.models import Role, User
 
 
 class PostSerializer(serializers.ModelSerializer[Post]):
-    """A question or an answer. `asked_by` is the person whose question it belongs to, or is."""
+    """A question or an answer. `asked_by` is the person whose question it belongs to, or is.
+
+    With a `reader` in the context, the name of another labeler who asked is not said.
+    """
 
     author = serializers.CharField(source="author.username", read_only=True)
-    asked_by = serializers.CharField(source="asked_by.username", read_only=True, default=None, allow_null=True)
+    asked_by = serializers.SerializerMethodField(allow_null=True)
 
     class Meta:
         model = Post
         fields = ["id", "task", "author", "asked_by", "text", "to_all", "created_at", "settled_at", "seen_at"]
         read_only_fields = fields
+
+    def get_asked_by(self, post: Post) -> str | None:
+        """The user name, where the reader may know it."""
+        reader = self.context.get("reader")
+        if post.asked_by is None or (reader is not None and post.asked_by_id != reader.pk):
+            return None
+        return post.asked_by.username
 
 
 class QuestionSerializer(serializers.Serializer[Any]):
@@ -79,7 +89,9 @@ class AssignmentPostsView(APIView):
     def get(self, request: Request, pk: UUID) -> Response:
         """Your questions, the answers to them and what was said to all, oldest first. Marks answers as seen."""
         assignment = own_assignment(request, pk)
-        shown = PostSerializer(posts_for(user_of(request), assignment.task), many=True).data
+        shown = PostSerializer(
+            posts_for(user_of(request), assignment.task), many=True, context={"reader": user_of(request)}
+        ).data
         answers_mark_seen(task=assignment.task, labeler=user_of(request))
         return Response(shown)
 

@@ -16,6 +16,7 @@ from labeling.formats.reading import MAX_LINE, Position, json_value, parse_row, 
 MAX_UNPACKED = 2 * 1024**3  # characters of text
 _MAX_COLUMN = 512 * 1024**2  # bytes of one column of one row group, as the file itself says
 _PARQUET_ROWS = 1000
+_NESTED_ROWS = 4
 
 Parse = Callable[[object], Iterable[ParsedPrompt]]
 
@@ -85,10 +86,12 @@ def parse_parquet(
         if max(sizes, default=0) > _MAX_COLUMN:
             raise FileError("The Parquet file has a row group too large to read; write it with smaller row groups.")
         texts = [f.name for f in schema if pyarrow.types.is_string(f.type) or pyarrow.types.is_large_string(f.type)]
+        # Text inside a list comes with its whole length in every row, however small the file: few rows at a time.
+        at_once = _PARQUET_ROWS if all(f.name in texts or f.type.num_fields == 0 for f in schema) else _NESTED_ROWS
         total, number, unpacked = max(metadata.num_rows, 1), 0, 0
         size = path.stat().st_size
         with parquet.ParquetFile(path, read_dictionary=texts) as table:
-            for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
+            for batch in table.iter_batches(batch_size=at_once):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                 for index in range(batch.num_rows):
                     number += 1

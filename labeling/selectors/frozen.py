@@ -87,8 +87,10 @@ def frozen_facts(project: Project) -> dict[str, Any]:
 
 
 def _held_out_in_training(project: Project) -> Q:
+    """Labels on training prompts by who is held out now, or was when the task's lane gave it to them."""
     held_out = Membership.objects.filter(project=project, cohort=Cohort.HELD_OUT).values("user_id")
-    return Q(labeler__in=held_out, prompt__split=Split.TRAIN)
+    lane = Q(assignment__task__lane=Cohort.HELD_OUT) | Q(assignment__task__lane__startswith=f"{Cohort.HELD_OUT}:")
+    return Q(prompt__split=Split.TRAIN) & (Q(labeler__in=held_out) | lane)
 
 
 def _usable(kind: type[LabelRow], project: Project) -> QuerySet[LabelRow]:

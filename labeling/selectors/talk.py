@@ -27,7 +27,7 @@ class Thread:
 def posts_for(labeler: User, task: Task) -> list[Post]:
     """What a labeler of the task reads: the own thread and what was said to all, oldest first."""
     mine = Q(asked_by=labeler) | Q(to_all=True)
-    return list(Post.objects.filter(mine, task=task).select_related("author"))
+    return list(Post.objects.filter(mine, task=task).select_related("author", "asked_by"))
 
 
 def threads_of(task: Task) -> list[Thread]:
@@ -67,9 +67,9 @@ def answers_unread(labeler: User) -> list[Post]:
     mine = Assignment.objects.filter(task=OuterRef("task"), labeler=labeler).values("pk")
     new = Post.objects.filter(asked_by=labeler, seen_at=None).exclude(author=labeler)
     new = new.annotate(assignment_id=Subquery(mine))
-    return list(new.select_related("task__prompt", "task__project", "author").order_by("-created_at")[:50])
+    return list(new.select_related("task__prompt", "task__project", "author", "asked_by").order_by("-created_at")[:50])
 
 
 def _questions(project: Project) -> QuerySet[Post]:
     asked = Post.objects.filter(task__project=project, asked_by=F("author"))
-    return asked.select_related("author", "task__prompt")
+    return asked.select_related("author", "asked_by", "task__prompt")

@@ -132,7 +132,8 @@ def standing_of(labeler: User, memberships: Iterable[Membership]) -> Standing | 
 
 def done_today(labeler: User, project: Project) -> int:
     """How many labels the labeler has given in the project since midnight."""
-    return Assignment.objects.filter(labeler=labeler, task__project=project, submitted_at__gte=_midnight()).count()
+    mine = Assignment.objects.filter(labeler=labeler, state=Assignment.State.SUBMITTED)  # as the index on history says
+    return mine.filter(task__project=project, submitted_at__gte=_midnight()).count()
 
 
 def instructions_of(project: Project, version: int | None = None) -> Instructions | None:

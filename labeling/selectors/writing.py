@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 from django.db import connection
+from redis.exceptions import RedisError
 
 from labeling.models import Assignment, DraftRevision
 from people.models import Project
@@ -32,10 +33,13 @@ def typical_length(project: Project) -> TypicalLength | None:
     run without white space.
     """
     key = f"labeling.typical_length.{project.pk}"
-    found = cache.get(key)
-    if found is None:
-        found = _measure(project)
-        cache.set(key, found, _KEEP_SECONDS)
+    try:
+        found = cache.get(key)
+        if found is None:
+            found = _measure(project)
+            cache.set(key, found, _KEEP_SECONDS)
+    except RedisError:  # a figure beside the editor is not worth a page
+        return None
     low, middle, high, n = found
     return TypicalLength(low, middle, high, n) if n >= FEWEST else None
 

@@ -124,6 +124,8 @@ def assignment_is_repeat(*, assignment: Assignment, kind: str, key: str) -> bool
         raise Conflict("You have submitted this task already; a label is not changed by submitting again.")
     if assignment.state == State.SKIPPED:
         raise Conflict("You skipped this task; take it up again to submit.")
+    if assignment.state == State.OFFERED:
+        raise Conflict("This task is offered to you; take it before you submit.")
     return False
 
 
@@ -158,9 +160,10 @@ def assignment_close(*, assignment: Assignment, key: str) -> None:
 
 def assignment_start(*, assignment: Assignment, terms: Terms) -> None:
     """Put the locked assignment, or a new one, into work: a lease, the versions in force, the answers in an order."""
+    is_first = assignment._state.adding or assignment.state == State.OFFERED
     assignment.state = State.LEASED
     assignment.lease_expires_at = lease_end(terms)
-    if not assignment.shown_order:
+    if is_first:  # taken up again, it stays under what the labeler saw
         assignment.shown_order = [str(completion.pk) for completion in completions_draw(assignment)]
         assignment.instructions_version = terms.instructions_version
         assignment.form_version = terms.form_version

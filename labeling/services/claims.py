@@ -49,7 +49,7 @@ def assignment_claim_next(
         raise Refused(f"The project {project.name} is closed and hands out no tasks.")
     terms = terms_of(project)
     held = _held(labeler, project, kind, terms)
-    if another:
+    if another or (kind and all(state != State.LEASED for _, state in held)):  # of another kind they may hold some
         _require_room(labeler, project, terms)
     for pk, state in held:
         if another and state == State.LEASED:

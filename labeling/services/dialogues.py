@@ -108,7 +108,8 @@ def comparison_open(
         wanted=1,
         batch=batch,
     )
-    if writer is not None and standing is not None:
+    # A turn that curation took out of use is opened withdrawn, and offered to nobody.
+    if writer is not None and standing is not None and task.withdrawn_at is None:
         task_offer(task=task, labelers=[writer])
         task.refresh_from_db(fields=["taken"])
     return task

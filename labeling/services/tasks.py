@@ -105,15 +105,19 @@ def task_change(
     *, task_id: int, priority: int | None = None, wanted: int | None = None, withdrawn: bool | None = None
 ) -> Task:
     """Change what comes first, how many labels the task wants by itself (0: as the project says), or take it out of
-    use and back. What is None stays. Raises Refused when the number of labels is out of its range.
+    use and back. What is None stays. Raises Refused when the number of labels is out of its range, or when curation
+    took the task's prompt out of use.
     """
-    task = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=task_id)
+    locked = Task.objects.select_for_update(no_key=True, of=("self",))
+    task = locked.select_related("project", "prompt").get(pk=task_id)
     if priority is not None:
         task.priority = priority
     if wanted is not None:
         if not 0 <= wanted <= WANTED_MAX:
             raise Refused(f"A task wants 1 to {WANTED_MAX} labels, or 0 for as many as the project says.")
         task.wanted = wanted or None
+    if withdrawn is False and task.prompt.dropped_by_id is not None:
+        raise Refused("Curation took this task's prompt out of use; undo that step to hand the task out again.")
     if withdrawn is not None and withdrawn != (task.withdrawn_at is not None):
         task.withdrawn_at = timezone.now() if withdrawn else None
     task.save(update_fields=["priority", "wanted", "withdrawn_at"])

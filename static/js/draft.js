@@ -307,6 +307,8 @@
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
+    const own = event.target.closest("form");
+    if (own && own !== form && own.method !== "dialog") { own.requestSubmit(); return; }
     if (doubts?.open) doubts.querySelector("[value=yes]").click();
     else if (!go.disabled) form.requestSubmit();
   });

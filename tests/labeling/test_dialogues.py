@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from labeling.models import Assignment, Completion, Prompt, Ranking, Task
+from labeling.models import Assignment, Completion, CurationStep, Prompt, Ranking, Task
 from labeling.selectors.frozen import frozen_rankings
 from labeling.services.answers import Answer, answers_add
 from labeling.services.claims import assignment_claim_next
-from labeling.services.dialogues import dialogue_continue
+from labeling.services.dialogues import comparison_open, dialogue_continue
 from labeling.services.rankings import ranking_submit
-from labeling.services.tasks import shares_of
+from labeling.services.tasks import shares_of, task_change
 from people.models import Cohort, Membership, Role
 from people.refusals import Conflict, Refused
 from tests.labeling.work import make_labeler, make_project, make_prompt, make_ranking_task
@@ -156,3 +157,15 @@ def test_answers_are_dealt_out_in_equal_parts(count, most, sizes):
     parts = shares_of(answers, most)
     assert [len(part) for part in parts] == sizes
     assert [answer for part in parts for answer in part] == answers
+
+
+def test_replies_to_a_turn_that_curation_took_out_wait_with_it(compared, ada):
+    turn = dialogue_continue(assignment_id=compared.pk, labeler=ada, text="How often?")
+    step = CurationStep.objects.create(project=turn.project, rule="exact", state="done", finished_at=timezone.now())
+    Prompt.objects.filter(pk=turn.pk).update(dropped_by=step)
+    turn.refresh_from_db()
+    replies = [Completion.objects.create(prompt=turn, external_id=one, text=one) for one in ("Daily.", "Weekly.")]
+    task = comparison_open(prompt=turn, completions=replies)
+    assert (task.withdrawn_at is not None, task.taken, task.assignments.count()) == (True, 0, 0)
+    with pytest.raises(Refused, match="Curation took this task's prompt out of use"):
+        task_change(task_id=task.pk, withdrawn=False)

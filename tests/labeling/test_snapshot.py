@@ -17,7 +17,17 @@ from exchange.records import Prompt as PromptRecord
 from exchange.records import RankingGroup
 from exchange.snapshot import read_snapshot
 from exchange.store import Store
-from labeling.models import Completion, CurationStep, Demonstration, Import, Prompt, Ranking, Snapshot
+from labeling.models import (
+    Assignment,
+    Completion,
+    CurationStep,
+    Demonstration,
+    Import,
+    Prompt,
+    Ranking,
+    Snapshot,
+    Task,
+)
 from labeling.pseudonyms import pseudonym
 from labeling.services.jobs import jobs_requeue
 from labeling.services.snapshots import snapshot_create, snapshot_execute
@@ -178,6 +188,18 @@ def test_held_out_labelers_are_not_learned_from(project, store):
         "demonstrations_of_held_out_labelers_in_training_split": 1,
         "rankings_of_held_out_labelers_in_training_split": 1,
     }
+
+
+def test_labels_of_the_held_out_lane_stay_out_when_the_person_is_held_out_no_more(project, store):
+    held_out = make_labeler(project, "held", Cohort.HELD_OUT)
+    ranking = make_ranking(make_prompt(project, "one"), [["a"], ["b"]], held_out)
+    task = Task.objects.create(project=project, prompt=ranking.prompt, kind="ranking", lane="held_out:de")
+    Ranking.objects.update(
+        assignment=Assignment.objects.create(task=task, labeler=held_out, lease_expires_at=timezone.now())
+    )
+    Membership.objects.filter(user=held_out).delete()
+    directory = store.fetch("snapshots", freeze(project, store).digest)
+    assert list(read_snapshot(directory, RankingGroup)) == []
 
 
 def test_nothing_to_freeze_is_refused(project):
