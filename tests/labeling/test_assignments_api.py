@@ -285,10 +285,10 @@ def test_a_demonstration_that_cannot_be_kept_is_refused(project, ada, text):
 
 def test_the_loop_of_a_labeler_takes_few_queries(project, ada, django_assert_max_num_queries):
     tasks = [make_ranking_task(project, tuple("abcdefghi")) for _ in range(3)]
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(13):
         pk = ada.post(NEXT).json()["id"]
     ids = completion_ids(next(t for t in tasks if t.assignments.exists()))
     with django_assert_max_num_queries(7):
         ada.put(at(pk, "draft/"), {"ranks": dict.fromkeys(ids, 1)}, format="json")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(7):
         assert submit(ada, pk, {"groups": [ids], "ratings": dict.fromkeys(ids, 4)}).status_code == 201
