@@ -106,6 +106,7 @@ def test_the_workers_load_without_torch():
     told = shown(TORCH, WORKER)
     assert told["tasks"] == str(
         [
+            "labeling.tasks.curation_run",
             "labeling.tasks.import_run",
             "labeling.tasks.snapshot_run",
             "labeling.tasks.sweep",
