@@ -83,6 +83,7 @@ def test_a_question_in_the_workplace_and_its_answer(open_page):
     make_demonstration_task(project, prompt=make_prompt(project, "Which soap is best?"))
     page = open_page("/label/", ada)
     page.get_by_role("button", name="Write answers").click()
+    page.wait_for_load_state()  # opened before its script is there, the box shows a link to the questions instead
     page.get_by_label("Your answer").fill("Half an answer")
     page.get_by_text("Ask the team about this task").click()
     page.get_by_label("Ask the reviewers and managers").fill("May I name a brand?")
