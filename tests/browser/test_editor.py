@@ -184,6 +184,7 @@ def test_no_state_of_the_page_breaks_a_rule(desk, axe, size, dark):
     page.get_by_text("Earlier drafts").click()
     page.locator(".revisions button").first.click()
     expect(page.locator(".draft-shown")).to_be_visible()
+    page.wait_for_load_state()
     page.get_by_text("Ask the team about this task").click()
     expect(page.get_by_label("Ask the reviewers and managers")).to_be_visible()
     assert axe(page) == []
