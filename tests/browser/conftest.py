@@ -6,13 +6,14 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from people.models import User
 
@@ -89,6 +90,27 @@ def _let_requests_end() -> None:
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
             thread.join(timeout=10)
+
+
+@contextmanager
+def cut_off(page: Page, url: str, *, arrives: bool) -> Iterator[None]:
+    """What is sent to `url` meanwhile (all but GET) gets no answer; with `arrives` the server still does what it asks.
+
+    The route stays to the end of the page: Playwright's `unroute` races with a request that it is handling.
+    """
+    cut = True
+
+    def handle(route: Route) -> None:
+        if not cut or route.request.method == "GET":
+            route.fallback()
+            return
+        if arrives:
+            route.fetch()
+        route.abort()
+
+    page.route(url, handle)
+    yield
+    cut = False
 
 
 @pytest.fixture

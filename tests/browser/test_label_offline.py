@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from labeling.models import Assignment, Ranking
 from labeling.services.claims import assignment_claim_next
 from people.models import User
+from tests.browser.conftest import cut_off
 from tests.browser.label_data import everyday, pension_task
 from tests.labeling.work import make_labeler
 
@@ -70,20 +71,10 @@ def test_a_submit_without_network_is_sent_when_it_is_back(desk):
 
 def test_a_lost_answer_makes_no_second_label(desk):
     press(desk, *KEYS)
-    url = desk.url
-
-    def lose(route):
-        if route.request.method == "POST":
-            route.fetch()  # it reaches the server; the answer does not reach the page
-            route.abort()
-        else:
-            route.fallback()
-
-    desk.route(url, lose)
-    desk.keyboard.press("Control+Enter")
-    expect(desk.locator("#away")).to_contain_text("Not sent")
-    assert Ranking.objects.count() == 1
-    desk.unroute(url)
+    with cut_off(desk, desk.url, arrives=True):
+        desk.keyboard.press("Control+Enter")
+        expect(desk.locator("#away")).to_contain_text("Not sent")
+        assert Ranking.objects.count() == 1
     desk.wait_for_url("**/label/")
     assert Ranking.objects.count() == 1
 
@@ -91,19 +82,9 @@ def test_a_lost_answer_makes_no_second_label(desk):
 def test_going_on_after_a_lost_answer_is_told_apart(desk):
     """Who goes on working after a submit that may have arrived gets told, and sees what was not kept."""
     press(desk, *KEYS)
-    url = desk.url
-
-    def lose(route):
-        if route.request.method == "POST":
-            route.fetch()
-            route.abort()
-        else:
-            route.fallback()
-
-    desk.route(url, lose)
-    desk.keyboard.press("Control+Enter")
-    desk.get_by_role("button", name="Go on working on it").click()
-    desk.unroute(url)
+    with cut_off(desk, desk.url, arrives=True):
+        desk.keyboard.press("Control+Enter")
+        desk.get_by_role("button", name="Go on working on it").click()
     desk.get_by_text("Add a note").click()
     desk.get_by_label("Note on this ranking").fill("One thought more.")
     desk.keyboard.press("Control+Enter")

@@ -50,7 +50,10 @@ def test_a_script_that_got_into_a_page_does_not_run(open_page, browser, live_ser
           document.body.insertAdjacentHTML("beforeend", '<img src="https://evil.example/seen.png">');
         }"""
     )
-    page.wait_for_timeout(300)
-    assert page.evaluate("window.ran") is None
+    for _ in range(100):
+        page.wait_for_timeout(50)  # which lets the page run on and its messages come in
+        if sum("Content Security Policy" in text for text in stopped) >= 3:
+            break
     assert sum("Content Security Policy" in text for text in stopped) >= 3
+    assert page.evaluate("window.ran") is None
     page.close()

@@ -12,7 +12,7 @@ from labeling.models import Assignment, Demonstration
 from labeling.services.assignments import leases_expire
 from labeling.services.claims import assignment_claim_next
 from people.models import User
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import PHONE, cut_off
 from tests.browser.label_data import everyday
 from tests.labeling.work import make_demonstration_task, make_labeler
 
@@ -53,10 +53,9 @@ def test_a_reload_in_the_middle_keeps_the_draft(desk):
 
 def test_a_lost_connection_is_said_and_made_good(desk):
     page = desk()
-    page.route("**/draft/", lambda route: route.abort())
-    page.get_by_label("Your answer").fill("Written in a tunnel.")
-    expect(page.locator("#saved")).to_have_text("Not saved, trying again")
-    page.unroute("**/draft/")
+    with cut_off(page, "**/draft/", arrives=False):
+        page.get_by_label("Your answer").fill("Written in a tunnel.")
+        expect(page.locator("#saved")).to_have_text("Not saved, trying again")
     expect(page.locator("#saved")).to_contain_text("Saved")
     assert Assignment.objects.get().draft == {"text": "Written in a tunnel."}
 
@@ -65,11 +64,10 @@ def test_leaving_with_unsaved_words_asks_first(desk):
     page = desk()
     page.route("**/draft/", lambda route: route.abort())
     page.get_by_label("Your answer").press_sequentially("Not yet saved")
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    page.evaluate("setTimeout(() => location.assign('/label/'))")
-    page.wait_for_timeout(500)
-    assert asked == ["beforeunload"]
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    with page.expect_event("dialog") as asked:
+        page.evaluate("setTimeout(() => location.assign('/label/'))")
+    assert asked.value.type == "beforeunload"
     expect(page.get_by_label("Your answer")).to_have_value("Not yet saved")
 
 
