@@ -10,52 +10,16 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from exchange import envelope
-from exchange.records import Demonstration, Prompt, RankedCompletion, RankingGroup
-from exchange.snapshot import write_snapshot
-from tests.engine.conftest import WORDS, ended, prepare, prompt_of, split_of
+from tests.engine.chain import Chain
+from tests.engine.conftest import WORDS, prepare, split_of
 from tests.engine.two_processes import two_processes
-from training.engine import episodes, ppo, ppo_report, reward, sample, sft
-from training.engine.reporter import Reporter
-from training.engine.runtime import Run, execute
+from training.engine import episodes, ppo_report
 from training.engine.sampling import sample as draw
 
-MAINS = {"sft": sft.main, "reward": reward.main, "ppo": ppo.main, "sample": sample.main}
 PPO = {
     "episodes": 256, "rollout_batch": 32, "minibatch": 16, "response_length": 6, "max_prompt_length": 60,
     "learning_rate": 3e-3, "value_learning_rate": 3e-3, "warmup_iterations": 1, "eval_prompts": 3,
 }  # fmt: skip
-
-
-class Chain:
-    """Runs in one folder, later ones with the checkpoints of earlier ones."""
-
-    def __init__(self, folder) -> None:
-        self.folder, self.count = folder, 0
-        named = [(word, split_of(index)) for index, word in enumerate(WORDS)]
-        self.snapshot = write_snapshot(
-            folder / "snapshots", project="trees", meta={},
-            prompts=[Prompt(f"p-{word}", prompt_of(word), split) for word, split in named],
-            demonstrations=[Demonstration(f"d-{word}", f"p-{word}", prompt_of(word), "aab", split, "ann")
-                            for word, split in named],
-            rankings=[self.ranking(word, split) for word, split in named],
-        )[1]  # fmt: skip
-
-    def ranking(self, word, split):
-        """The more often an answer says a, the better it is."""
-        texts = ("aaaa", "aabb", "abcd", "dcbx")
-        completions = tuple(RankedCompletion(f"{word}-{n}", text) for n, text in enumerate(texts))
-        return RankingGroup(f"r-{word}", f"p-{word}", prompt_of(word), completions, (0, 1, 2, 3), split, "ann")
-
-    def run(self, kind, settings=None, **inputs):
-        self.count += 1
-        directory = self.folder / "runs" / str(self.count)
-        snapshot = inputs.pop("snapshot", self.snapshot)
-        prepare(directory, kind, snapshot, self.folder / "models", settings or {}, **inputs)
-        return ended(directory, execute(kind, MAINS[kind], directory))
-
-    @staticmethod
-    def checkpoint(ran, name):
-        return {"name": name, "path": str(ran.directory / ran.result["checkpoint"]), "digest": ran.result["digest"]}
 
 
 @pytest.fixture(scope="module")
@@ -215,10 +179,9 @@ def test_an_iteration_without_numbers_costs_its_figures_and_not_the_run(chain, m
     assert ran.result["digest"]
 
 
-def test_the_change_of_the_reward_is_measured_prompt_by_prompt(chain):
+def test_the_change_of_the_reward_is_measured_prompt_by_prompt():
     """Changes 1, 1 and 4: mean 2, variance (1 + 1 + 4) / 2 = 3, standard error √(3/3) = 1."""
-    run = Run("ppo", chain.folder, {}, None, Reporter(None), torch.device("cpu"), torch.float32)
-    found = ppo_report.change(run, torch.tensor([-50.0, 0.0, 50.0]), torch.tensor([-49.0, 1.0, 54.0]))
+    found = ppo_report.change([-50.0, 0.0, 50.0], [-49.0, 1.0, 54.0])
     assert found == pytest.approx({"reward_change": 2.0, "reward_change_margin": 1.96})
 
 

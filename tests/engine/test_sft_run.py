@@ -244,7 +244,7 @@ def test_other_errors_are_for_the_engineer(make_snapshot, tmp_path, models_dir, 
 def test_figures_that_are_not_finite_are_left_out_of_result_and_checkpoint(
     make_snapshot, tmp_path, models_dir, monkeypatch
 ):
-    monkeypatch.setattr(sft, "evaluate", lambda run, model, dialogues, *, step: (math.nan if step else 2.5, 10))
+    monkeypatch.setattr(sft, "evaluate", lambda run, model, dialogues, *, step: math.nan if step else 2.5)
     directory = prepare(tmp_path / "nan", "sft", make_snapshot(), models_dir, {**LEARN, "epochs": 1})
     ran = ended(directory, execute("sft", sft.main, directory))
     assert ran.code == 0, ran.result

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from training.engine.settings import CLASSES, PPOSettings, RewardSettings, SampleSettings, Settings, SFTSettings
+from training.engine.settings import PRESETS as VALUES
 
 __all__ = [
     "CLASSES", "KINDS", "PRESETS", "REQUIRED_INPUTS", "FieldInfo", "PPOSettings", "RewardSettings", "SFTSettings",
@@ -31,34 +32,6 @@ REQUIRED_INPUTS: dict[str, tuple[str, ...]] = {
 
 class SettingsError(ValueError):
     """A setting is unknown or out of bounds. The message is one sentence for the person who gave it."""
-
-
-# A smaller model than the paper's 1.3B needs a larger step; few data and one or two epochs need it larger still.
-_PRESET_VALUES: dict[tuple[str, str], dict[str, Any]] = {
-    ("sft", "small"): {"epochs": 3, "learning_rate": 2e-5, "dropout": 0.0, "max_length": 1024},
-    ("sft", "cpu"): {
-        "epochs": 1, "batch_size": 8, "learning_rate": 4e-5, "dropout": 0.0, "max_length": 384,
-        "micro_tokens": 1024, "max_train_tokens": 40_000, "max_eval_tokens": 8_000,
-    },
-    ("reward", "small"): {"batch_prompts": 32, "learning_rate": 2e-5, "max_length": 1024},
-    ("reward", "cpu"): {
-        "batch_prompts": 4, "learning_rate": 4e-5, "max_length": 512, "micro_tokens": 1024,
-        "max_train_tokens": 60_000, "max_eval_groups": 40, "max_bias_tokens": 4_000,
-    },
-    ("ppo", "small"): {
-        "episodes": 20_000, "rollout_batch": 128, "minibatch": 32, "response_length": 256, "max_prompt_length": 512,
-    },
-    ("ppo", "cpu"): {
-        "episodes": 192, "rollout_batch": 32, "minibatch": 8, "response_length": 48, "max_prompt_length": 128,
-        "warmup_iterations": 1, "kl_beta": 0.05, "learning_rate": 4e-5, "value_learning_rate": 4e-5,
-        "micro_tokens": 1024, "eval_prompts": 16,
-    },
-    ("sample", "small"): {"max_prompts": 256, "response_length": 256, "max_prompt_length": 512},
-    ("sample", "cpu"): {
-        "max_prompts": 12, "response_length": 96, "max_prompt_length": 256, "temperature": 0.7, "top_p": 0.95,
-        "batch_rows": 16,
-    },
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,7 +57,7 @@ def settings_for(kind: str, preset: str = "cpu", overrides: dict[str, Any] | Non
     if preset not in PRESETS:
         raise SettingsError(f"There is no preset {_shown(preset)}; there are {', '.join(PRESETS)}.")
     infos = {info.name: info for info in describe(kind)}
-    values = dict(_PRESET_VALUES.get((kind, preset), {}))
+    values = dict(VALUES[kind].get(preset, {}))
     for name, value in (overrides or {}).items():
         if name not in infos:
             raise SettingsError(f"{kind} has no setting {_shown(name)}{_nearest(name, list(infos))}.")

@@ -14,6 +14,7 @@ over micro-batches in the masters' `.grad`, over ranks by one all-reduce in `ste
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.distributed as dist
@@ -89,6 +90,22 @@ class MasterAdamW:
                 parameter.data = master.data
         self.inner.state.clear()
 
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Masters and Adam's moments and step counts, by number: the state of optimizer and weights together."""
+        found = {f"{number}.master": master.data for number, master in enumerate(self.masters)}
+        for number, master in enumerate(self.masters):
+            found |= {f"{number}.{name}": value for name, value in self.inner.state.get(master, {}).items()}
+        return found
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take back what `tensors` gave; the parameters follow their masters."""
+        for number, master in enumerate(self.masters):
+            master.data.copy_(tensors[f"{number}.master"])
+            names = [name for name in ("step", "exp_avg", "exp_avg_sq") if f"{number}.{name}" in tensors]
+            if names:
+                self.inner.state[master] = {name: tensors[f"{number}.{name}"].to(master.device) for name in names}
+        self._publish()
+
     def _gathered(self) -> list[torch.Tensor]:
         for master in self.masters:
             if master.grad is None:
@@ -138,8 +155,8 @@ class Divergence:
 
     limit = 3
 
-    def __init__(self) -> None:
-        self.in_a_row = 0
+    def __init__(self, in_a_row: int = 0) -> None:
+        self.in_a_row = in_a_row
 
     def check(self, norm: float, step: int, report: Reporter) -> None:
         """Note a skipped step. Raises RunError at the third in a row."""

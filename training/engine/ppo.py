@@ -32,8 +32,9 @@ from training.engine.episodes import Episodes, Models
 from training.engine.errors import RunError
 from training.engine.models import load_policy, load_reward, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW
-from training.engine.runtime import Result, Run, all_sum, run_main
+from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.sampling import Sampled, check_room, row_seed, sample
+from training.engine.state import Keeper
 
 Passes = list[list[list[int]]]
 
@@ -52,18 +53,26 @@ def main(run: Run) -> Result:
     train, held_out, counts = questions(learner, folder)
     iterations = s.episodes // s.rollout_batch
 
-    before, first_rewards = evaluate(learner, 0, held_out)
-    history, began = [], time.monotonic()
-    for iteration, batch in enumerate(islice(prompt_batches(train, s.rollout_batch, s.seed), iterations)):
-        history.append(iterate(learner, iteration, iterations, batch))
-    seconds = time.monotonic() - began
+    keeper = Keeper(run)
+    progress = keeper.progress or {"iteration": 0, "history": [], "clock": 0.0, "skipped": 0, "in_a_row": 0}
+    if keeper.progress is None:
+        progress["before"], progress["rewards"] = evaluate(learner, 0, held_out)
+    learner.skipped, learner.divergence = progress["skipped"], Divergence(progress["in_a_row"])
+    clock = Clock(progress["clock"])
+    batches = prompt_batches(train, s.rollout_batch, s.seed)
+    with keeper.keeping(policy=learner.policy_optimizer, value=learner.value_optimizer):
+        for iteration, batch in islice(enumerate(batches), progress["iteration"], iterations):
+            progress["history"].append(iterate(learner, iteration, iterations, batch))
+            progress |= {"iteration": iteration + 1, "clock": clock.seconds, "skipped": learner.skipped,
+                         "in_a_row": learner.divergence.in_a_row}  # fmt: skip
+            keeper.end_step(iteration + 1, progress)
     after, last_rewards = evaluate(learner, iterations, held_out)
 
     summary = {
-        **ppo_report.start_and_end(before, after, history),
-        **(ppo_report.rounded(ppo_report.change(run, first_rewards, last_rewards)) if held_out else {}),
+        **ppo_report.start_and_end(progress["before"], after, progress["history"]),
+        **(ppo_report.rounded(ppo_report.change(progress["rewards"], last_rewards)) if held_out else {}),
         "episodes": iterations * s.rollout_batch,
-        "episodes_per_second": round(iterations * s.rollout_batch / seconds, 4),
+        "episodes_per_second": round(iterations * s.rollout_batch / progress["clock"], 4),
         "iterations": iterations,
         "skipped_steps": learner.skipped,
         **counts,
@@ -72,6 +81,7 @@ def main(run: Run) -> Result:
     learner.policy_optimizer.restore()
     path, digest = checkpoint.save(run, learner.models.policy, learner.tokenizer, summary=summary)
     run.report.progress("save", 1, 1)
+    keeper.clear()
     return Result(summary, checkpoint=path, digest=digest)
 
 
@@ -187,13 +197,13 @@ def iterate(learner: Learner, iteration: int, iterations: int, batch: list[Quest
     return figures
 
 
-def evaluate(learner: Learner, step: int, held_out: list[Question]) -> tuple[dict[str, float], Tensor]:
-    """The policy's outcome on the held-out prompts, drawn with the same seeds each time, and this rank's rewards [B].
+def evaluate(learner: Learner, step: int, held_out: list[Question]) -> tuple[dict[str, float], list[float]]:
+    """The policy's outcome on the held-out prompts, drawn with the same seeds each time, and each prompt's reward.
 
     Both are empty without prompts.
     """
     if not held_out:
-        return {}, torch.empty(0)
+        return {}, []
     report = learner.run.report
     count = len(held_out)
 
@@ -208,7 +218,9 @@ def evaluate(learner: Learner, step: int, held_out: list[Question]) -> tuple[dic
     figures = ppo_report.outcome(learner.run, judged)
     report.eval(step, **figures)
     show(1)
-    return figures, ppo_report.final_rewards(learner.run, judged)
+    rewards = [0.0] * count
+    rewards[learner.run.rank :: learner.run.world] = ppo_report.final_rewards(learner.run, judged).tolist()
+    return figures, all_sum(learner.run, rewards)
 
 
 def answer(

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -40,13 +41,14 @@ def final_rewards(run: Run, judged: Episodes) -> Tensor:
     return ppo_math.penalised(judged.scores, judged.ended, run.settings.missing_eos_penalty)
 
 
-def change(run: Run, before: Tensor, after: Tensor) -> dict[str, float]:
-    """How the rewards of the same prompts [B] moved, prompt by prompt.
+def change(before: Sequence[float], after: Sequence[float]) -> dict[str, float]:
+    """How the rewards of the same prompts moved, prompt by prompt, with 1.96 standard errors of the mean.
 
     The margin is of the differences: how much prompts differ among themselves is not in it.
     """
-    mean, margin, _ = _estimate(run, after - before)
-    return {"reward_change": mean, "reward_change_margin": margin}
+    moved = torch.tensor(after, dtype=torch.float64) - torch.tensor(before, dtype=torch.float64)
+    margin = 1.96 * float(moved.std()) / math.sqrt(len(moved)) if len(moved) > 1 else 0.0
+    return {"reward_change": float(moved.mean()), "reward_change_margin": margin}
 
 
 def _estimate(run: Run, column: Tensor) -> tuple[float, float, float]:

@@ -54,6 +54,16 @@ class Reporter:
         self._write("note", text=text)
         self._print(text)
 
+    def size(self) -> int:
+        """How many bytes have been written."""
+        return self._stream.tell() if self._stream else 0
+
+    def cut(self, size: int) -> None:
+        """Forget what was written after `size` bytes: a run that goes on from a saved state writes it again."""
+        if self._stream is not None and self._stream.tell() > size:
+            self._stream.truncate(size)
+            self._stream.seek(size)
+
     def _write(self, type: str, **fields: Any) -> None:
         if self._stream is None:
             return

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 import torch
 from transformers import PreTrainedModel
@@ -26,7 +26,8 @@ from training.engine.layout import Family, lay
 from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
-from training.engine.runtime import Result, Run, all_sum, run_main
+from training.engine.runtime import Clock, Result, Run, all_sum, run_main
+from training.engine.state import Keeper
 
 
 def main(run: Run) -> Result:
@@ -75,23 +76,28 @@ def main(run: Run) -> Result:
     set_dropout(model, 0.0)
     model.train()
     optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=heads.body(model), dtype=run.dtype)
-    divergence = Divergence()
+    keeper = Keeper(run)
+    progress = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0, "losses": []}
+    divergence = Divergence(progress["in_a_row"])
+    clock = Clock(progress["clock"])
     total = data.step_count(len(train), settings.batch_prompts, settings.epochs)
-    seen, losses, started = 0, [], time.monotonic()
-    for step, batch in enumerate(data.steps(train, settings.batch_prompts, settings.epochs, seed=settings.seed)):
-        report.progress("train", step, total)
-        loss_sum, right, pairs = accumulate(model, batch, settings, rank=run.rank, world=run.world)
-        lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
-        norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
-        divergence.check(norm, step, report)
-        loss_mean, right, pairs = all_sum(run, [loss_sum, right, pairs])
-        losses.append(loss_mean)
-        seen += sum(map(_tokens, batch))
-        speed = seen / (time.monotonic() - started)
-        report.metrics(
-            step + 1, loss=loss_mean, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=seen,
-            tokens_per_second=speed,
-        )  # fmt: skip
+    batches = data.steps(train, settings.batch_prompts, settings.epochs, seed=settings.seed)
+    with keeper.keeping(optimizer=optimizer):
+        for step, batch in islice(enumerate(batches), progress["step"], None):
+            report.progress("train", step, total)
+            loss_sum, right, pairs = accumulate(model, batch, settings, rank=run.rank, world=run.world)
+            lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
+            norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+            divergence.check(norm, step, report)
+            loss, right, pairs = all_sum(run, [loss_sum, right, pairs])
+            progress["losses"].append(loss if math.isfinite(loss) else None)  # a skipped step's loss may be NaN
+            progress["tokens"] += sum(map(_tokens, batch))
+            progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
+            report.metrics(
+                step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
+                tokens_per_second=progress["tokens"] / clock.seconds,
+            )  # fmt: skip
+            keeper.end_step(step + 1, progress)
     report.progress("train", total, total)
 
     optimizer.restore()  # what follows is of the weights that are saved, not of their rounding
@@ -100,17 +106,18 @@ def main(run: Run) -> Result:
     summary = {
         "train_groups": len(train),
         "train_pairs": train_pairs,
-        "train_tokens": seen,
+        "train_tokens": progress["tokens"],
         "steps": total,
         "left_out_long": found.left_out_long,
         "left_out_ties": len(found.items) - len(useful),
         "left_out_budget": beyond,
         "valid_left_out_long": held.left_out_long,
         "valid_left_out_budget": len(ordered) - len(valid),
-        "tokens_per_second": round(speed, 1),
+        "tokens_per_second": round(progress["tokens"] / progress["clock"], 1),
     }
+    losses = progress["losses"]
     for name, part in (("train_loss_start", losses[:quarter]), ("train_loss_end", losses[-quarter:])):
-        if finite := [loss for loss in part if math.isfinite(loss)]:  # a skipped step's loss may be NaN
+        if finite := [loss for loss in part if loss is not None]:
             summary[name] = round(sum(finite) / len(finite), 5)
     summary |= evaluate(run, model, valid, step=total)
     spoken = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
@@ -118,6 +125,7 @@ def main(run: Run) -> Result:
     report.progress("save", 0, 1)
     path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
     report.progress("save", 1, 1)
+    keeper.clear()
     return Result(summary, checkpoint=path, digest=digest)
 
 

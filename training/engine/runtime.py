@@ -11,7 +11,6 @@ import json
 import math
 import os
 import random
-import signal
 import sys
 import threading
 import time
@@ -19,7 +18,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -27,6 +25,7 @@ import torch.distributed as dist
 import transformers
 
 from training.engine import config as settings_module
+from training.engine import stopping
 from training.engine.errors import RunError, RunStopped
 from training.engine.reporter import Reporter
 
@@ -68,7 +67,7 @@ def run_main(kind: str, main: Callable[[Run], Result], argv: list[str] | None = 
     directory = parser.parse_args(argv).run_dir.resolve()
     if not directory.is_dir():
         parser.error(f"there is no run directory {directory}")
-    signal.signal(signal.SIGTERM, _raise_stopped)
+    stopping.install()
     _end_with_launcher()
     code = execute(kind, main, directory)
     sys.stdout.flush()
@@ -99,8 +98,7 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
     except Exception:
         traceback.print_exc()
         answer = _failure("engineer", UNEXPECTED)
-    if signal.getsignal(signal.SIGTERM) is _raise_stopped:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # too late to stop: the answer is being written
+    stopping.ignore()  # too late: the answer is being written
     # When another rank has failed, torchrun stops this one: the reason already written must stand.
     stopped_by_failure = not answer["ok"] and (directory / "result.json").exists()
     if (is_first or not answer["ok"]) and not stopped_by_failure:
@@ -136,6 +134,17 @@ def open_run(kind: str, directory: Path) -> Run:
     print(f"{name}: {kind} on {device}, {str(dtype).removeprefix('torch.')}, {world} process(es)", flush=True)
     return Run(kind, directory, inputs, settings, report, device, dtype, rank, world, config.get("run", {}),
                config.get("code_version", ""))  # fmt: skip
+
+
+class Clock:
+    """Seconds of training: since it was made, after `before` that an earlier part of the run took."""
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._start = time.monotonic() - before
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
 
 
 def seed_everything(seed: int) -> None:
@@ -203,11 +212,6 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(path)
-
-
-def _raise_stopped(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise RunStopped
 
 
 def _end_with_launcher() -> None:

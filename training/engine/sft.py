@@ -9,7 +9,7 @@ the last one, not the one that a reward model prefers.
 
 from __future__ import annotations
 
-import time
+from itertools import islice
 
 import torch
 from transformers import PreTrainedModel
@@ -23,7 +23,8 @@ from training.engine.layout import lay
 from training.engine.losses import rows_cross_entropy
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
-from training.engine.runtime import Result, Run, all_sum, run_main
+from training.engine.runtime import Clock, Result, Run, all_sum, run_main
+from training.engine.state import Keeper
 
 
 def main(run: Run) -> Result:
@@ -58,54 +59,72 @@ def main(run: Run) -> Result:
         else "The snapshot has no validation demonstrations that fit, so there is no validation loss."
     )
 
-    loss_before, valid_tokens = evaluate(run, model, valid, step=0)  # in fp32, as the checkpoint's at the end
+    keeper = Keeper(run)
+    progress = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0}
+    if keeper.progress is None:
+        progress["loss_before"] = evaluate(run, model, valid, step=0)  # in fp32, as the checkpoint's at the end
     optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
     set_dropout(model, settings.dropout)
     model.train()
-    divergence = Divergence()
+    divergence = Divergence(progress["in_a_row"])
+    clock = Clock(progress["clock"])
     total = data.step_count(len(train), settings.batch_size, settings.epochs)
-    seen, started = 0, time.monotonic()
-    for step, batch in enumerate(data.steps(train, settings.batch_size, settings.epochs, seed=settings.seed)):
-        report.progress("train", step, total)
-        # One denominator for the whole step: neither micro-batches nor ranks may change what a token weighs.
-        denominator = sum(item.weight * len(item.completion) for item in batch)
-        passes = data.micro_batches(batch, settings.micro_tokens, _tokens, padded=not has_tree_attention(model))
-        loss_sum = 0.0
-        for part in passes[run.rank :: run.world]:
-            loss = dialogue_loss(model, part, most=settings.micro_tokens) / denominator
-            loss.backward()
-            loss_sum += float(loss.detach())
-        lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
-        norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
-        divergence.check(norm, step, report)
-        seen += sum(map(_tokens, batch))
-        speed = seen / (time.monotonic() - started)
-        loss_mean = all_sum(run, [loss_sum])[0]
-        report.metrics(step + 1, loss=loss_mean, lr=lr, grad_norm=norm, tokens=seen, tokens_per_second=speed)
+    batches = data.steps(train, settings.batch_size, settings.epochs, seed=settings.seed)
+    with keeper.keeping(optimizer=optimizer):
+        for step, batch in islice(enumerate(batches), progress["step"], None):
+            report.progress("train", step, total)
+            loss = accumulate(run, model, batch)
+            lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
+            norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+            divergence.check(norm, step, report)
+            progress["tokens"] += sum(map(_tokens, batch))
+            progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
+            report.metrics(
+                step + 1, loss=all_sum(run, [loss])[0], lr=lr, grad_norm=norm, tokens=progress["tokens"],
+                tokens_per_second=progress["tokens"] / clock.seconds,
+            )  # fmt: skip
+            keeper.end_step(step + 1, progress)
     report.progress("train", total, total)
 
     optimizer.restore()
     set_dropout(model, 0.0)
     model.eval()
-    loss_after, _ = evaluate(run, model, valid, step=total)
+    loss_after = evaluate(run, model, valid, step=total)
     summary = {
         "train_demonstrations": len(train),
-        "train_tokens": seen,
+        "train_tokens": progress["tokens"],
         "steps": total,
         "valid_demonstrations": len(valid),
-        "valid_tokens": valid_tokens,
+        "valid_tokens": sum(len(item.completion) for item in valid),
         "left_out_long": found.left_out_long,
         "left_out_budget": beyond,
         "valid_left_out_long": held.left_out_long,
         "valid_left_out_budget": unread,
-        "tokens_per_second": round(speed, 1),
+        "tokens_per_second": round(progress["tokens"] / progress["clock"], 1),
     }
-    if loss_before is not None and loss_after is not None:
-        summary |= {"valid_loss_before": round(loss_before, 5), "valid_loss_after": round(loss_after, 5)}
+    if loss_after is not None:
+        summary |= {"valid_loss_before": round(progress["loss_before"], 5), "valid_loss_after": round(loss_after, 5)}
     report.progress("save", 0, 1)
     path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
     report.progress("save", 1, 1)
+    keeper.clear()
     return Result(summary, checkpoint=path, digest=digest)
+
+
+def accumulate(run: Run, model: PreTrainedModel, batch: list[Dialogue]) -> float:
+    """Add a step's gradients of this rank's share; return its loss, to be summed over the ranks.
+
+    One denominator for the whole step: neither micro-batches nor ranks may change what a token weighs.
+    """
+    most = run.settings.micro_tokens
+    denominator = sum(item.weight * len(item.completion) for item in batch)
+    passes = data.micro_batches(batch, most, _tokens, padded=not has_tree_attention(model))
+    total = 0.0
+    for part in passes[run.rank :: run.world]:
+        loss = dialogue_loss(model, part, most=most) / denominator
+        loss.backward()
+        total += float(loss.detach())
+    return total
 
 
 def dialogue_loss(
@@ -123,11 +142,11 @@ def dialogue_loss(
 
 
 @torch.no_grad()
-def evaluate(run: Run, model: PreTrainedModel, dialogues: list[Dialogue], *, step: int) -> tuple[float | None, int]:
-    """Mean loss a completion token over the dialogues, and the number of those tokens; None without any."""
+def evaluate(run: Run, model: PreTrainedModel, dialogues: list[Dialogue], *, step: int) -> float | None:
+    """Mean loss a completion token over the dialogues; None without any."""
     tokens = sum(len(item.completion) for item in dialogues)
     if not tokens:
-        return None, 0
+        return None
     total = 0.0
     padded = not has_tree_attention(model)
     passes = data.micro_batches(dialogues, run.settings.micro_tokens, _tokens, padded=padded)
@@ -138,7 +157,7 @@ def evaluate(run: Run, model: PreTrainedModel, dialogues: list[Dialogue], *, ste
     run.report.progress("eval", len(passes), len(passes))
     loss = all_sum(run, [total])[0] / tokens
     run.report.eval(step, loss=loss)
-    return loss, tokens
+    return loss
 
 
 def _tokens(item: Dialogue) -> int:

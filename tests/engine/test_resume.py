@@ -1,0 +1,189 @@
+"""Exact resume: a run that was killed and one that was not end with the same bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.engine.chain import Chain
+from tests.engine.conftest import ended
+from training.engine import state_files
+from training.engine.state import Keeper
+
+ROOT = Path(__file__).resolve().parents[2]
+SFT = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "dropout": 0.3}  # 6 steps, across an epoch
+REWARD = {"epochs": 2, "batch_prompts": 4, "learning_rate": 0.01}
+PPO = {
+    "episodes": 48, "rollout_batch": 8, "minibatch": 4, "response_length": 5, "max_prompt_length": 60,
+    "learning_rate": 3e-3, "value_learning_rate": 3e-3, "eval_prompts": 3, "inner_epochs": 2,
+}  # fmt: skip
+TIMES = ("tokens_per_second", "episodes_per_second", "seconds_sample", "seconds_score", "seconds_update")
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    torch.set_num_threads(1)
+    chain = Chain(tmp_path_factory.mktemp("resume"))
+    tuned = chain.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01})
+    chain.sft = chain.checkpoint(tuned, "SFT")
+    learned = chain.run("reward", {"epochs": 3, "batch_prompts": 3, "learning_rate": 0.01}, policy=chain.sft)
+    chain.reward = chain.checkpoint(learned, "RM")
+    return chain
+
+
+def figures(ran):
+    """What the run said at each step, without what a clock said."""
+    return [
+        (line["step"], {name: value for name, value in line["values"].items() if name not in TIMES})
+        for line in ran.lines
+        if line["type"] in ("metrics", "eval")
+    ]
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def killed_after(monkeypatch, step, *, saved):
+    """Save the state after `saved` steps, and end the script in the midst of the one after `step`."""
+    usual = Keeper.end_step
+
+    def end_step(keeper, done, values):
+        if done == saved:
+            keeper.save(done, values)
+        if done > step:
+            raise Killed
+        usual(keeper, done, values)
+
+    monkeypatch.setattr(Keeper, "end_step", end_step)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "inputs"),
+    [("sft", SFT, ()), ("reward", REWARD, ("sft",)), ("ppo", PPO, ("sft", "reward"))],
+)
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize(("saved", "last"), [(1, 3), (3, 3), (5, 5)])
+def test_killed_and_gone_on_is_the_same_bitwise(chain, monkeypatch, kind, settings, inputs, dtype, saved, last):
+    names = {"sft": "policy", "reward": "reward"}
+    models = {names[name]: getattr(chain, name) for name in inputs}
+    settings = {**settings, "dtype": dtype}
+    whole = chain.run(kind, settings, **models)
+    assert whole.code == 0, whole.result
+    directory = chain.prepare(kind, settings, **models)
+    with monkeypatch.context() as patched:
+        killed_after(patched, last, saved=saved)
+        assert chain.go_on(kind, directory).code == 1
+    torch.manual_seed(99)  # what the process leaves behind must not matter
+    again = chain.go_on(kind, directory)
+    assert again.code == 0, again.result
+    assert any(f"saved after step {saved}." in line["text"] for line in again.of("note"))
+    assert again.result["digest"] == whole.result["digest"]  # weights, settings and summary
+    assert figures(again) == figures(whole)
+    assert not (directory / "state").exists()
+
+
+def test_a_run_is_killed_with_kill_9_and_goes_on(chain):
+    """A real process, at whatever moment it is: the state that is there is whole."""
+    settings = {**SFT, "epochs": 60, "save_minutes": 1e-6}
+    whole = chain.run("sft", {**settings, "save_minutes": 0.0})
+    directory = chain.prepare("sft", settings)
+    command = [sys.executable, "-m", "training.engine.sft", "--run-dir", str(directory)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list((directory / "state").glob("step-*"))) < state_files.KEPT:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (directory / "result.json").exists()
+    again = chain.go_on("sft", directory)
+    assert again.code == 0, again.result
+    assert figures(again) == figures(whole)
+    weights = [(ran.directory / "checkpoints/final/model.safetensors").read_bytes() for ran in (whole, again)]
+    assert weights[0] == weights[1]
+
+
+def test_a_stopped_run_saves_where_it_is_and_goes_on(chain):
+    directory = chain.prepare("sft", {**SFT, "epochs": 60, "save_minutes": 0.0})
+    command = [sys.executable, "-m", "training.engine.sft", "--run-dir", str(directory)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    while (
+        '"metrics"' not in (directory / "metrics.jsonl").read_text()
+        if (directory / "metrics.jsonl").exists()
+        else True
+    ):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 1
+    assert ended(directory, 1).refusal == "The run was stopped."
+    steps = len(ended(directory, 1).of("metrics"))
+    [state] = (directory / "state").glob("step-*")
+    assert state.name == f"step-{steps:08d}"
+    assert chain.go_on("sft", directory).code == 0
+
+
+def stopped_in_the_middle(chain, monkeypatch, settings=SFT):
+    directory = chain.prepare("sft", settings)
+    with monkeypatch.context() as patched:
+        killed_after(patched, 3, saved=2)
+        chain.go_on("sft", directory)
+    return directory
+
+
+def test_another_snapshot_or_setting_is_refused(chain, monkeypatch):
+    directory = stopped_in_the_middle(chain, monkeypatch)
+    config = json.loads((directory / "config.json").read_text())
+    config["settings"]["learning_rate"] = 0.02
+    (directory / "config.json").write_text(json.dumps(config))
+    assert chain.go_on("sft", directory).refusal == (
+        "The run cannot go on from its saved state, which has another setting learning_rate; start a new run instead."
+    )
+    config["settings"]["learning_rate"] = 0.01
+    config["settings"]["save_minutes"] = 3.0  # how often it is saved changes nothing
+    (directory / "config.json").write_text(json.dumps(config))
+    state = next((directory / "state").glob("step-*")) / "state.json"
+    changed = json.loads(state.read_text())
+    changed["fingerprint"]["snapshot"] = "0" * 64
+    state.write_text(json.dumps(changed))
+    assert "has another snapshot; start" in chain.go_on("sft", directory).refusal
+    changed["fingerprint"]["snapshot"] = config["inputs"]["snapshot_digest"]
+    state.write_text(json.dumps(changed))
+    assert chain.go_on("sft", directory).code == 0
+
+
+def test_a_damaged_state_is_passed_over_for_the_one_before(chain, monkeypatch):
+    directory = chain.prepare("sft", {**SFT, "save_minutes": 1e-6})
+    with monkeypatch.context() as patched:
+        killed_after(patched, 4, saved=4)
+        chain.go_on("sft", directory)
+    older, newer = sorted((directory / "state").glob("step-*"))
+    file = newer / "tensors-000.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    again = chain.go_on("sft", directory)
+    assert again.code == 0
+    assert any(f"after step {int(older.name[5:])}." in line["text"] for line in again.of("note"))
+
+
+def test_a_full_disk_leaves_the_state_before_and_the_run_alone(chain, monkeypatch):
+    directory = chain.prepare("sft", {**SFT, "save_minutes": 1e-6})
+    usual, calls = state_files.save_file, []
+
+    def full(tensors, path):
+        calls.append(path)
+        if len(calls) == 3:
+            path.write_bytes(b"half of it")
+            raise OSError(28, "No space left on device")
+        usual(tensors, path)
+
+    monkeypatch.setattr(state_files, "save_file", full)
+    ran = chain.go_on("sft", directory)
+    assert ran.code == 0
+    assert "The run's state could not be saved: No space left on device. The one before it stays." in [
+        line["text"] for line in ran.of("note")
+    ]

@@ -1,0 +1,41 @@
+"""What can be set in sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from training.engine.settings import common
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """Answers of several models to the same prompts, on their way to the people."""
+
+    seed: int = common.seed()
+    dtype: str = common.dtype()
+    prompts_split: str = common.setting(
+        "heldout", "Prompts to answer; heldout is validation and test together.",
+        source="IG 4: held-out customers", choices=("heldout", "valid", "test", "train"),
+    )  # fmt: skip
+    max_prompts: int = common.setting(0, "Most prompts; 0 is no limit.", minimum=0, maximum=10**9)
+    samples_per_prompt: int = common.setting(1, "Answers of each model to each prompt.", minimum=1, maximum=64)
+    response_length: int = common.setting(1024, "Longest sampled answer, in tokens.", minimum=1, maximum=65_536)
+    max_prompt_length: int = common.setting(
+        1000, "Longest prompt, in tokens; longer ones are left out and counted.", source="IG A.3", minimum=1,
+        maximum=131_072,
+    )  # fmt: skip
+    temperature: float = common.setting(
+        1.0, "Sampling temperature; 0 is greedy.", source="IG C.4", minimum=0.0, maximum=10.0
+    )
+    top_p: float = common.setting(1.0, "Nucleus sampling's mass; 1 is off.", minimum=0.01, maximum=1.0)
+    batch_rows: int = common.setting(64, "Answers sampled side by side.", minimum=1, maximum=65_536)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {"max_prompts": 256, "response_length": 256, "max_prompt_length": 512},
+    "cpu": {
+        "max_prompts": 12, "response_length": 96, "max_prompt_length": 256, "temperature": 0.7, "top_p": 0.95,
+        "batch_rows": 16,
+    },
+}  # fmt: skip

@@ -1,0 +1,46 @@
+"""What can be set in supervised fine-tuning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from training.engine.settings import common
+
+
+@dataclass(frozen=True)
+class SFTSettings:
+    """Supervised fine-tuning on demonstrations (IG section 3.5 and appendix C.1)."""
+
+    seed: int = common.seed()
+    dtype: str = common.dtype()
+    save_minutes: float = common.save_minutes()
+    epochs: int = common.setting(16, "Passes over the demonstrations.", source="IG C.1", minimum=1, maximum=1000)
+    batch_size: int = common.setting(32, "Demonstrations a step.", source="IG C.1", minimum=1, maximum=65_536)
+    learning_rate: float = common.setting(
+        9.65e-6, "AdamW's peak; falls along a cosine to a tenth.", source="IG C.1", minimum=1e-9, maximum=1.0
+    )
+    warmup_steps: int = common.setting(0, "Steps of linear warm-up.", source="IG C.1: none", minimum=0, maximum=10**6)
+    weight_decay: float = common.weight_decay()
+    dropout: float = common.setting(
+        0.2,
+        "Dropout in the places the architecture has (Llama: attention).",
+        source="IG C.1",
+        minimum=0.0,
+        maximum=0.9,
+    )
+    max_grad_norm: float = common.max_grad_norm()
+    max_length: int = common.max_length()
+    micro_tokens: int = common.micro_tokens()
+    max_train_tokens: int = common.budget("the training demonstrations in one epoch")
+    max_eval_tokens: int = common.budget("the validation demonstrations")
+
+
+# A smaller model than the paper's 1.3B needs a larger step; few data and one or two epochs need it larger still.
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {"epochs": 3, "learning_rate": 2e-5, "dropout": 0.0, "max_length": 1024},
+    "cpu": {
+        "epochs": 1, "batch_size": 8, "learning_rate": 4e-5, "dropout": 0.0, "max_length": 384,
+        "micro_tokens": 1024, "max_train_tokens": 40_000, "max_eval_tokens": 8_000,
+    },
+}  # fmt: skip
