@@ -3,6 +3,7 @@
     python -m benchmarks.labeling                       ours alone
     python -m benchmarks.labeling --rival               ours and Label Studio 1.23, at 100,000 tasks of the same data
     python -m benchmarks.labeling --sizes 10000 --seconds 10
+    python -m benchmarks.labeling --think 0.5           each labeler thinks half a second over a label, on average
 
 Two gunicorn workers as `manage.py up` starts them, an embedded PostgreSQL and Valkey in a scratch folder, eight
 labelers who each keep a connection, take the next task (K = 4, short texts) and rank and rate its answers. One project
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--overlaps", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--seconds", type=float, default=30.0, help="measured, at each size and overlap")
+    parser.add_argument("--think", type=float, nargs="+", default=[0.0], help="mean seconds over a label; 0 saturates")
     parser.add_argument("--rival", action="store_true", help="measure Label Studio too")
     options = parser.parse_args()
     folder = ROOT / "var" / "bench" / "scratch"
@@ -54,9 +56,11 @@ def main() -> None:
         for size in sorted(options.sizes):
             filled = fill(size)
             for overlap in options.overlaps:
-                found = ours(tokens, overlap, options.seconds)
-                measured.append({"side": "Plumbline", "tasks": size, "overlap": overlap, "fill_s": filled, **found})
-                print(row(measured[-1]), flush=True)
+                for think in options.think:
+                    found = ours(tokens, overlap, options.seconds, think)
+                    case = {"side": "Plumbline", "tasks": size, "overlap": overlap, "think_s": think}
+                    measured.append({**case, "fill_s": filled, **found})
+                    print(row(measured[-1]), flush=True)
             if options.rival and size == RIVAL_SIZE:
                 from benchmarks.label_studio import rival
 
@@ -74,8 +78,9 @@ def main() -> None:
 
 
 HEAD = (
-    "| side | tasks | overlap | labels/s | next p50 / p95 / p99 | submit p50 / p95 / p99 | CPU ms | failed |\n"
-    "| --- | ---: | ---: | ---: | --- | --- | --- | ---: |"
+    "| side | tasks | overlap | thinking s | labels/s | next p50 / p95 / p99 | submit p50 / p95 / p99 "
+    "| CPU ms | failed |\n"
+    "| --- | ---: | ---: | ---: | ---: | --- | --- | --- | ---: |"
 )
 
 
@@ -84,14 +89,16 @@ def row(case: dict[str, Any]) -> str:
     quantiles = (" / ".join(f"{value:.0f}" for value in case[name].values()) for name in ("next_ms", "submit_ms"))
     cost = case["cpu_ms_per_label"]
     return (
-        f"| {case['side']} | {case['tasks']:,} | {case['overlap']} | {case['labels_per_second']} "
+        f"| {case['side']} | {case['tasks']:,} | {case['overlap']} | {case.get('think_s', 0.0):g} "
+        f"| {case['labels_per_second']} "
         f"| {' | '.join(quantiles)} | {cost['web']:.0f} + {cost['database']:.0f} | {case['failed']} |"
     )
 
 
 def verdict(measured: list[dict[str, Any]]) -> None:
     """Print what follows from the table."""
-    own = {(c["tasks"], c["overlap"]): c for c in measured if c["side"] == "Plumbline"}
+    saturated = [case for case in measured if not case.get("think_s")]
+    own = {(c["tasks"], c["overlap"]): c for c in saturated if c["side"] == "Plumbline"}
     for overlap in sorted({overlap for _, overlap in own}):
         sizes = sorted(size for size, at in own if at == overlap)
         small, large = own[sizes[0], overlap], own[sizes[-1], overlap]
@@ -99,7 +106,7 @@ def verdict(measured: list[dict[str, Any]]) -> None:
             for name in ("next_ms", "submit_ms"):
                 ratio = large[name]["p50"] / small[name]["p50"]
                 print(f"overlap {overlap}: {name[:-3]} p50 at {sizes[-1]:,} is {ratio:.2f}× that at {sizes[0]:,}")
-    rivals = [c for c in measured if c["side"] != "Plumbline"]
+    rivals = [c for c in saturated if c["side"] != "Plumbline" and (c["tasks"], 1) in own]
     for other in rivals:
         ratio = own[other["tasks"], 1]["labels_per_second"] / other["labels_per_second"]
         print(f"{ratio:.1f}× the labels/s of {other['side']} at {other['tasks']:,} tasks, overlap 1")
@@ -208,8 +215,12 @@ def _insert(row: Any, given: dict[str, str], source: str) -> tuple[str, list[Any
     )
 
 
-def ours(tokens: list[str], overlap: int, seconds: float) -> dict[str, Any]:
-    """Measure the project as it stands at one overlap."""
+def ours(tokens: list[str], overlap: int, seconds: float, think: float) -> dict[str, Any]:
+    """Measure the project as it stands at one overlap; labelers think `think` seconds over a label on average.
+
+    Without thinking the eight keep the machine busy all the time, so that a request waits for seven others: that shows
+    labels a second. With it, it shows how long a person waits.
+    """
     from django.db import connection
 
     from labeling.models import ProjectSetup
@@ -231,6 +242,8 @@ def ours(tokens: list[str], overlap: int, seconds: float) -> dict[str, Any]:
             random.shuffle(ids)
             body = {"groups": [[one] for one in ids], "ratings": {one: random.randint(1, 7) for one in ids}}
             path = f"/api/v1/assignments/{taken['id']}/submit/"
+            if think:
+                time.sleep(random.expovariate(1 / think))
             timed("submit", lambda: client.call("POST", path, body, **{"Idempotency-Key": uuid.uuid4().hex}))
             return True
 
