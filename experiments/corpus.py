@@ -1,0 +1,81 @@
+"""Snapshots straight from public files, without the platform's database."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from exchange.records import Demonstration, Message, Prompt, RankedCompletion, RankingGroup
+from exchange.snapshot import write_snapshot
+from experiments.runs import HOME
+from labeling.formats import oasst
+from labeling.formats.parsed import ParsedPrompt, ParsedRanking
+from labeling.formats.reading import Position
+from labeling.splits import split_of
+
+
+def oasst_prompts(path: Path) -> list[ParsedPrompt]:
+    """All prompts of a file of OASST trees, with demonstrations and rankings."""
+    found = []
+    for line in oasst.parse(path, Position()):
+        found += [prompt for prompt in getattr(line, "prompts", ()) if isinstance(prompt, ParsedPrompt)]
+    if not found:
+        raise SystemExit(f"There are no OASST trees in {path}.")
+    return found
+
+
+def oasst_snapshot(path: Path, *, valid_percent: int = 20, rankings: int | None = None, seed: int = 0) -> Path:
+    """A snapshot of the file, split by author; `rankings` keeps that many training rankings, drawn by the seed."""
+    prompts = oasst_prompts(path)
+    splits = [split_of(p.author, project="experiments", valid_percent=valid_percent, test_percent=0) for p in prompts]
+    groups = [
+        _group(prompt, ranking, split)
+        for prompt, split in zip(prompts, splits, strict=True)
+        for ranking in prompt.rankings
+    ]
+    if rankings is not None:
+        train = [group.id for group in groups if group.split == "train"]
+        kept = set(random.Random(seed).sample(train, min(rankings, len(train))))  # noqa: S311
+        groups = [group for group in groups if group.split != "train" or group.id in kept]
+    return write_snapshot(
+        HOME / "snapshots", project="experiments", meta={},
+        prompts=[Prompt(p.external_id, p.messages, split) for p, split in zip(prompts, splits, strict=True)],
+        demonstrations=[
+            Demonstration(d.external_id, p.external_id, p.messages, d.text, split, d.labeler or "?", "imported")
+            for p, split in zip(prompts, splits, strict=True) for d in p.demonstrations
+        ],
+        rankings=groups,
+    )[1]  # fmt: skip
+
+
+def plain_prompts(path: Path, question: Callable[[dict[str, str]], str]) -> list[tuple[Message, ...]]:
+    """Prompts of one turn from JSON lines."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [(Message("user", question(json.loads(line))),) for line in lines if line.strip()]
+
+
+def simulated_snapshot(
+    name: str, prompts: Sequence[tuple[Message, ...]], rankings: Sequence[RankingGroup], *, valid_percent: int = 20
+) -> Path:
+    """A snapshot of prompts with rankings that a program gave."""
+    return write_snapshot(
+        HOME / "snapshots", project=name, meta={"simulated": True},
+        prompts=[Prompt(f"p{n}", messages, split_at(n, valid_percent)) for n, messages in enumerate(prompts)],
+        demonstrations=[], rankings=rankings,
+    )[1]  # fmt: skip
+
+
+def split_at(number: int, valid_percent: int) -> str:
+    """The split of the n-th prompt of a list whose prompts have no authors."""
+    return split_of(str(number), project="experiments", valid_percent=valid_percent, test_percent=0)
+
+
+def _group(prompt: ParsedPrompt, ranking: ParsedRanking, split: str) -> RankingGroup:
+    completions = tuple(RankedCompletion(c.external_id, c.text, c.model) for c in ranking.completions)
+    rank = {id: number for number, tied in enumerate(ranking.groups) for id in tied}
+    return RankingGroup(
+        ranking.external_id, prompt.external_id, prompt.messages, completions,
+        tuple(rank[completion.id] for completion in completions), split, ranking.labeler or "?", "imported",
+    )  # fmt: skip
