@@ -1,5 +1,6 @@
 """AdamW with fp32 masters, the learning rate's table, and what happens to gradients that are not finite."""
 
+import json
 import math
 
 import pytest
@@ -104,3 +105,12 @@ def test_three_such_steps_in_a_row_end_the_run():
         divergence.check(norm, step, silent)
     with pytest.raises(RunError, match="up to step 6, were not finite; a smaller learning rate may help"):
         divergence.check(math.nan, 5, silent)
+
+
+def test_the_examples_that_are_to_blame_are_named(tmp_path):
+    report = Reporter(tmp_path / "metrics.jsonl")
+    Divergence().check(math.nan, 0, report, ["d-oak"])
+    text = json.loads((tmp_path / "metrics.jsonl").read_text())["text"]
+    assert text == "Step 1 was skipped: its gradient is not finite. Not finite: d-oak."
+    with pytest.raises(RunError, match=r"may help. Not finite: a, b, c, d, e and 1 more\.$"):
+        Divergence(2).check(math.inf, 8, report, list("abcdef"))

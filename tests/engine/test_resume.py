@@ -66,8 +66,11 @@ def killed_after(monkeypatch, step, *, saved):
 
 @pytest.mark.parametrize(
     ("kind", "settings", "inputs"),
-    [("sft", SFT, ()), ("reward", REWARD, ("sft",)), ("ppo", PPO, ("sft", "reward"))],
-)
+    [
+        ("sft", SFT, ()), ("sft", {**SFT, "lora_rank": 2}, ()), ("reward", REWARD, ("sft",)),
+        ("ppo", PPO, ("sft", "reward")),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize(("saved", "last"), [(1, 3), (3, 3), (5, 5)])
 def test_killed_and_gone_on_is_the_same_bitwise(chain, monkeypatch, kind, settings, inputs, dtype, saved, last):

@@ -57,6 +57,13 @@ def test_it_learns_and_its_checkpoint_is_plain_transformers(make_snapshot, run_s
     assert manifest["meta"]["parents"] == {"policy": None, "reward": None, "base_model": "tiny"}
     assert json.loads((folder / "plumbline.json").read_text())["settings"]["learning_rate"] == 0.02
 
+    loss, tokens = plain_loss(folder, snapshot)
+    assert ran.summary["valid_tokens"] == tokens
+    assert ran.summary["valid_loss_after"] == pytest.approx(loss, abs=2e-5)
+
+
+def plain_loss(folder: Path, snapshot: Path) -> tuple[float, int]:
+    """Mean loss over the validation demonstrations' tokens, by plain transformers alone, and how many there are."""
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     total, count = 0.0, 0
     for record in read_snapshot(snapshot, Demonstration, split="valid"):
@@ -65,8 +72,7 @@ def test_it_learns_and_its_checkpoint_is_plain_transformers(make_snapshot, run_s
         with torch.no_grad():
             total += model(input_ids=torch.tensor([prompt + completion]), labels=labels).loss.item() * len(completion)
         count += len(completion)
-    assert ran.summary["valid_tokens"] == count
-    assert ran.summary["valid_loss_after"] == pytest.approx(total / count, abs=2e-5)
+    return total / count, count
 
 
 def test_metrics_lines(make_snapshot, run_script):

@@ -14,7 +14,7 @@ over micro-batches in the masters' `.grad`, over ranks by one all-reduce in `ste
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.distributed as dist
@@ -39,13 +39,17 @@ class MasterAdamW:
         lower: nn.Module | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`lower`, a part of the model in fp32, is cast to `dtype` (if that is bf16 or fp16) and keeps its masters."""
+        """`lower`, a part of the model in fp32, is cast to `dtype` (if that is bf16 or fp16) and keeps its masters.
+
+        Parameters that are frozen are cast without a master: they have no gradient, no moments and no place in the
+        state.
+        """
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        cast = {id(p) for p in lower.parameters()} if lower is not None and dtype in _LOW else set()
+        cast = {id(p): p for p in lower.parameters()} if lower is not None and dtype in _LOW else {}
         self.masters = [p.detach().float() if p.dtype in _LOW or id(p) in cast else p for p in self.parameters]
-        for parameter in self.parameters:
-            if id(parameter) in cast:
-                parameter.data = parameter.data.to(dtype)
+        for parameter in cast.values():
+            parameter.data = parameter.data.to(dtype)
+        self._frozen = [parameter for parameter in cast.values() if not parameter.requires_grad]
         self._hooks = [
             parameter.register_post_accumulate_grad_hook(_adder(master))
             for parameter, master in self._pairs()
@@ -71,7 +75,7 @@ class MasterAdamW:
             for group in self.inner.param_groups:
                 group["lr"] = lr
             self.inner.step()
-            self._publish()
+            self.publish()
         self.clear()
         return norm
 
@@ -81,13 +85,18 @@ class MasterAdamW:
             master.grad = None
 
     def restore(self) -> None:
-        """Make every parameter fp32 again with its master's value and free the optimizer: the end of training."""
+        """Make every parameter fp32 again with its master's value and free the optimizer: the end of training.
+
+        A frozen parameter keeps the value that it was trained with, rounded as it is.
+        """
         for hook in self._hooks:
             hook.remove()
         for parameter, master in self._pairs():
             parameter.grad = None
             if parameter is not master:
                 parameter.data = master.data
+        for parameter in self._frozen:
+            parameter.data = parameter.data.float()
         self.inner.state.clear()
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -104,7 +113,7 @@ class MasterAdamW:
             names = [name for name in ("step", "exp_avg", "exp_avg_sq") if f"{number}.{name}" in tensors]
             if names:
                 self.inner.state[master] = {name: tensors[f"{number}.{name}"].to(master.device) for name in names}
-        self._publish()
+        self.publish()
 
     def _gathered(self) -> list[torch.Tensor]:
         for master in self.masters:
@@ -115,7 +124,8 @@ class MasterAdamW:
         return [master.grad for master in self.masters]
 
     @torch.no_grad()
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Give the parameters their masters' values, rounded to their own precision."""
         pairs = [(p, m) for p, m in self._pairs() if p is not m]
         if pairs:
             torch._foreach_copy_([p for p, _ in pairs], [m for _, m in pairs])
@@ -158,15 +168,21 @@ class Divergence:
     def __init__(self, in_a_row: int = 0) -> None:
         self.in_a_row = in_a_row
 
-    def check(self, norm: float, step: int, report: Reporter) -> None:
-        """Note a skipped step. Raises RunError at the third in a row."""
+    def check(self, norm: float, step: int, report: Reporter, culprits: Sequence[str] = ()) -> None:
+        """Note a skipped step, and the examples whose loss was not finite. Raises RunError at the third in a row."""
         if math.isfinite(norm):
             self.in_a_row = 0
             return
         self.in_a_row += 1
-        report.note(f"Step {step + 1} was skipped: its gradient is not finite.")
+        named = f" Not finite: {_listed(culprits)}." if culprits else ""
+        report.note(f"Step {step + 1} was skipped: its gradient is not finite.{named}")
         if self.in_a_row >= self.limit:
             raise RunError(
                 f"The run diverged: the gradients of {self.limit} steps in a row, up to step {step + 1}, were not "
-                "finite; a smaller learning rate may help."
+                f"finite; a smaller learning rate may help.{named}"
             )
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

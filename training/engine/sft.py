@@ -20,6 +20,7 @@ from training.engine.config import SFTSettings
 from training.engine.data import Dialogue
 from training.engine.errors import RunError
 from training.engine.layout import lay
+from training.engine.lora import add_lora, merge
 from training.engine.losses import rows_cross_entropy
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
@@ -63,6 +64,8 @@ def main(run: Run) -> Result:
     progress = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0}
     if keeper.progress is None:
         progress["loss_before"] = evaluate(run, model, valid, step=0)  # in fp32, as the checkpoint's at the end
+    if settings.lora_rank:
+        add_lora(model, settings.lora_rank, settings.lora_alpha, settings.seed)
     optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
     set_dropout(model, settings.dropout)
     model.train()
@@ -87,6 +90,8 @@ def main(run: Run) -> Result:
     report.progress("train", total, total)
 
     optimizer.restore()
+    if settings.lora_rank:
+        merge(model)
     set_dropout(model, 0.0)
     model.eval()
     loss_after = evaluate(run, model, valid, step=total)

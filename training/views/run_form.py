@@ -18,14 +18,19 @@ from training.services.plans import BASE
 _GROUPS = {
     "Data": (
         *("max_length", "max_prompt_length", "prompts_split", "max_prompts", "samples_per_prompt", "eval_prompts"),
+        *("eval_every", "best_of", "ptx_examples", "ptx_length"),
         *("max_train_tokens", "max_eval_tokens", "max_eval_groups", "max_bias_tokens"),
     ),
     "Learning": (
         *("epochs", "episodes", "batch_size", "batch_prompts", "rollout_batch", "minibatch", "inner_epochs"),
         *("learning_rate", "value_learning_rate", "warmup_steps", "warmup_iterations", "weight_decay", "dropout"),
-        *("max_grad_norm", "ties"),
+        *("max_grad_norm", "ties", "lora_rank", "lora_alpha"),
     ),
-    "PPO": ("kl_beta", "clip_ratio", "value_clip", "gamma", "gae_lambda", "missing_eos_penalty"),
+    "PPO": (
+        *("reward", "missing_eos_penalty", "kl_beta", "kl_control", "kl_target", "kl_horizon", "kl_stop"),
+        *("clip_ratio", "value", "value_clip", "value_coefficient", "gamma", "gae_lambda"),
+        *("whiten_rewards", "whiten_advantages", "ptx_gamma", "ema_decay", "select", "select_max_kl"),
+    ),
     "Sampling": ("response_length", "temperature", "top_p"),
     "Machine": ("dtype", "micro_tokens", "batch_rows", "layout", "seed"),
 }
@@ -35,8 +40,22 @@ _LABELS = {
     "gae_lambda": "GAE λ",
     "gamma": "Discount γ",
     "missing_eos_penalty": "Penalty for a missing end",
+    "reward": "Judged by",
+    "kl_control": "Control of KL β",
+    "kl_target": "KL target",
+    "kl_horizon": "KL horizon",
+    "kl_stop": "KL that ends an update",
+    "ptx_gamma": "Pretraining γ",
+    "ptx_examples": "Pretraining examples an answer",
+    "ptx_length": "Pretraining example length",
+    "ema_decay": "EMA decay",
+    "select": "Weights to save",
+    "select_max_kl": "Most KL to save",
+    "best_of": "Best of N",
     "max_grad_norm": "Max gradient norm",
     "dtype": "Precision",
+    "lora_rank": "LoRA rank",
+    "lora_alpha": "LoRA α",
     "top_p": "Top-p",
 }
 _PREFIX = "set-"

@@ -57,3 +57,16 @@ def max_grad_norm() -> Any:
 
 def weight_decay() -> Any:
     return setting(0.0, "AdamW's decoupled weight decay, on matrices only.", minimum=0.0, maximum=1.0)
+
+
+def lora_rank() -> Any:
+    text = (
+        "Rank of the adapters that learn in place of the weights; 0 trains all weights. "
+        "Adapters want about ten times the learning rate."
+    )
+    return setting(0, text, source="not in the paper; Hu et al. 2021 (2106.09685)", minimum=0, maximum=4096)
+
+
+def lora_alpha() -> Any:
+    text = "Adapters are scaled by this over their rank."
+    return setting(32.0, text, source="not in the paper; Hu et al. 2021, 4.1", minimum=0.001, maximum=65_536.0)

@@ -30,6 +30,8 @@ class SFTSettings:
         maximum=0.9,
     )
     max_grad_norm: float = common.max_grad_norm()
+    lora_rank: int = common.lora_rank()
+    lora_alpha: float = common.lora_alpha()
     max_length: int = common.max_length()
     micro_tokens: int = common.micro_tokens()
     max_train_tokens: int = common.budget("the training demonstrations in one epoch")
