@@ -18,6 +18,7 @@ from exchange.envelope import EnvelopeError, canonical_json
 ROLES = ("system", "user", "assistant")
 SPLITS = ("train", "valid", "test")
 PROVENANCES = ("human", "imported", "simulated")
+COHORTS = ("", "training", "held_out")
 
 
 class RecordError(ValueError):
@@ -38,13 +39,17 @@ class Message:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a completion answers: messages that end with a user turn."""
+    """What a completion answers: messages that end with a user turn.
+
+    `answer` is the result that a rule can check, where the source has one, such as "72" or "… #### 72".
+    """
 
     id: str
     messages: tuple[Message, ...]
     split: str
     category: str = ""
     source: str = ""
+    answer: str = ""
 
     def __post_init__(self) -> None:
         _check_prompt(self.messages, self.split)
@@ -84,7 +89,10 @@ class RankedCompletion:
 class RankingGroup:
     """One person's ranking of all K completions of one prompt: the batch element of the reward model.
 
-    `ranks[i]` is the rank of `completions[i]`: 0 is best, equal ranks are ties, ranks have no gaps.
+    `ranks[i]` is the rank of `completions[i]`: 0 is best, equal ranks are ties, ranks have no gaps. `strengths[n]` is
+    how much better rank n is than rank n + 1, from 1 for the least; empty where nobody was asked. `cohort` is the
+    labeler's: "training" or "held_out", empty where it is not known. `all_bad` says that the labeler found none of
+    the answers acceptable.
     """
 
     id: str
@@ -98,6 +106,9 @@ class RankingGroup:
     instructions_version: int = 0
     weight: float = 1.0
     category: str = ""
+    strengths: tuple[int, ...] = ()
+    cohort: str = ""
+    all_bad: bool = False
 
     def __post_init__(self) -> None:
         _check_prompt(self.messages, self.split)
@@ -105,6 +116,9 @@ class RankingGroup:
         _require(len(self.ranks) == len(self.completions), "a ranking must rank each of its completions once")
         _require(len({c.id for c in self.completions}) == len(self.completions), "a ranking names a completion twice")
         _require(sorted(set(self.ranks)) == list(range(max(self.ranks) + 1)), "ranks must be 0, 1, … without gaps")
+        _check_strengths(self.strengths, steps=max(self.ranks))
+        _require(self.cohort in COHORTS, f"a cohort must be training, held_out or empty, not {self.cohort!r}")
+        _require(isinstance(self.all_bad, bool), f"all_bad must be true or false, not {self.all_bad!r}")
         _check_label(self.provenance, self.weight)
 
 
@@ -147,6 +161,8 @@ def from_dict(kind: type[Record], values: dict[str, Any]) -> Record:
         if "completions" in values:
             values["completions"] = tuple(RankedCompletion(**c) for c in values["completions"])
             values["ranks"] = tuple(values["ranks"])
+        if "strengths" in values:
+            values["strengths"] = tuple(values["strengths"])
         return kind(**values)
     except (TypeError, KeyError) as error:
         raise RecordError(f"a {kind.__name__} is incomplete: {error}") from error
@@ -180,6 +196,11 @@ def _check_prompt(messages: tuple[Message, ...], split: str) -> None:
     _require(bool(messages), "a prompt needs at least one message")
     _require(messages[-1].role == "user", "a prompt's last message must be the user's")
     _require(split in SPLITS, f"a split must be one of {', '.join(SPLITS)}, not {split!r}")
+
+
+def _check_strengths(strengths: tuple[int, ...], *, steps: int) -> None:
+    _require(len(strengths) in (0, steps), f"{steps + 1} ranks have {steps} strengths between them or none")
+    _require(all(type(value) is int and value >= 1 for value in strengths), "a strength must be 1 or more")
 
 
 def _check_label(provenance: str, weight: float) -> None:

@@ -2,7 +2,8 @@
 
     <digest>/manifest.json  demonstrations.jsonl  rankings.jsonl  prompts.jsonl
 
-The manifest's meta carries the project, the counts by kind and split, and the split rule.
+The manifest's meta carries the project, the counts by kind and split, the split rule, and how far people agree with
+one another: {"share", "pairs", "prompts", "low", "high", "rule", "interval_rule"}, empty where no two can be compared.
 """
 
 from __future__ import annotations

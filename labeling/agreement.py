@@ -6,11 +6,14 @@ the preferred side only and leaves out comparisons where either is indifferent).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 Groups = Sequence[Sequence[str]]
+RULE = "two people's rankings of the same prompt; pairs that either tied left out"
+INTERVAL_RULE = "95 %, normal, prompts as clusters"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,48 @@ def mean_agreement(rankings: Sequence[Groups]) -> float | None:
     """
     shares = [share for a, b in combinations(rankings, 2) if (share := pair_agreement(a, b).share) is not None]
     return sum(shares) / len(shares) if shares else None
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """How well people agree with one another: the most that a model of one person's rankings can be asked for.
+
+    Of `pairs` pairs, over every two people who ranked one of `prompts` prompts, a `share` was ordered alike; `low` and
+    `high` are None with fewer than two prompts.
+    """
+
+    share: float
+    pairs: int
+    prompts: int
+    low: float | None
+    high: float | None
+
+
+def agreement_ceiling(prompts: Iterable[Sequence[Groups]]) -> Ceiling | None:
+    """Agreement over all prompts, each given as the rankings that different people made of it; None without any pair.
+
+    Σ alike / Σ pairs, so a prompt weighs by its pairs as it does in a model's accuracy. Pairs of one prompt depend on
+    each other; the interval takes prompts as clusters: the variance of a ratio of means by its linearisation (Cochran
+    1977, Sampling Techniques, eq. 2.39 without the finite correction).
+    """
+    count = alike = pairs = 0
+    alike_squared = alike_by_pairs = pairs_squared = 0
+    for rankings in prompts:
+        met = [pair_agreement(first, second) for first, second in combinations(rankings, 2)]
+        here, of = sum(one.alike for one in met), sum(one.pairs for one in met)
+        if of:
+            count, alike, pairs = count + 1, alike + here, pairs + of
+            alike_squared += here * here
+            alike_by_pairs += here * of
+            pairs_squared += of * of
+    if not pairs:
+        return None
+    share = alike / pairs
+    if count < 2:
+        return Ceiling(share, pairs, count, None, None)
+    residual = alike_squared - 2 * share * alike_by_pairs + share * share * pairs_squared
+    margin = 1.96 * math.sqrt(max(0.0, residual) * count / (count - 1)) / pairs
+    return Ceiling(share, pairs, count, max(0.0, share - margin), min(1.0, share + margin))
 
 
 def labels_after_dispute(*, labels: int, wanted: int, agreement: float | None, floor: float, limit: int) -> int:

@@ -7,12 +7,14 @@ Labels that held-out labelers gave to training prompts are left out: nothing is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from dataclasses import asdict
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 from django.db.models import Count, Q, QuerySet
 
 from exchange import records
+from labeling.agreement import INTERVAL_RULE, RULE, Groups, agreement_ceiling
 from labeling.models import Completion, Demonstration, Prompt, Provenance, Ranking, Split, Task
 from labeling.pseudonyms import account_key, source_key
 from people.models import Cohort, Membership, Project
@@ -51,8 +53,9 @@ def frozen_rankings(project: Project, pseudonym: Pseudonym) -> Iterator[records.
     Within a group completions are ordered by id, so that their order says nothing of their rank.
     Raises BrokenLabel for a ranking whose completions are no longer there.
     """
-    rows = _usable(Ranking, project).select_related("prompt").order_by("pk").iterator(chunk_size=_AT_ONCE)
-    for block in _blocks(rows):
+    rows = _usable(Ranking, project).select_related("prompt", "assignment__task").order_by("pk")
+    held_out = set(_held_out_members(project))
+    for block in _blocks(rows.iterator(chunk_size=_AT_ONCE)):
         ids = {i for row in block for group in row.groups for i in group}
         completions = {str(pk): completion for pk, completion in Completion.objects.in_bulk(ids).items()}
         for row in block:
@@ -65,6 +68,9 @@ def frozen_rankings(project: Project, pseudonym: Pseudonym) -> Iterator[records.
                     records.RankedCompletion(id=i, text=completions[i].text, model=completions[i].model) for i in order
                 ),
                 ranks=tuple(ranks[i] for i in order),
+                strengths=tuple(row.strengths or ()),
+                cohort=_cohort(row, held_out),
+                all_bad=row.all_bad,
                 **_shared(row, pseudonym),
             )
 
@@ -86,11 +92,47 @@ def frozen_facts(project: Project) -> dict[str, Any]:
     }
 
 
+def frozen_agreement(project: Project) -> dict[str, Any]:
+    """How far people agree on the rankings of the snapshot, with rule, number and interval; empty where no prompt was
+    ranked by two people. Only rankings of the same completions are compared, one of each person.
+    """
+    ceiling = agreement_ceiling(_rankings_by_prompt(project))
+    if ceiling is None:
+        return {}
+    return {**asdict(ceiling), "rule": RULE, "interval_rule": INTERVAL_RULE}
+
+
+def _rankings_by_prompt(project: Project) -> Iterator[list[Groups]]:
+    rows = _usable(Ranking, project).filter(Q(labeler__isnull=False) | ~Q(source_labeler=""))
+    values = rows.order_by("prompt_id", "pk").values_list("prompt_id", "labeler_id", "source_labeler", "groups")
+    for _, block in groupby(values.iterator(chunk_size=_AT_ONCE), key=lambda row: row[0]):
+        asked: dict[frozenset[str], dict[Any, Groups]] = {}
+        for _, labeler, source, groups in block:
+            completions = frozenset(i for group in groups for i in group)
+            asked.setdefault(completions, {}).setdefault(labeler or source, groups)
+        yield from (list(people.values()) for people in asked.values() if len(people) > 1)
+
+
 def _held_out_in_training(project: Project) -> Q:
     """Labels on training prompts by who is held out now, or was when the task's lane gave it to them."""
-    held_out = Membership.objects.filter(project=project, cohort=Cohort.HELD_OUT).values("user_id")
+    held_out = _held_out_members(project)
     lane = Q(assignment__task__lane=Cohort.HELD_OUT) | Q(assignment__task__lane__startswith=f"{Cohort.HELD_OUT}:")
     return Q(prompt__split=Split.TRAIN) & (Q(labeler__in=held_out) | lane)
+
+
+def _held_out_members(project: Project) -> QuerySet[Membership, int]:
+    members = Membership.objects.filter(project=project, cohort=Cohort.HELD_OUT)
+    return members.values_list("user_id", flat=True)
+
+
+def _cohort(row: Ranking, held_out: set[int]) -> str:
+    """The labeler's cohort by the same rule as `_held_out_in_training`; empty where nobody of the project gave it."""
+    if row.labeler_id is None:
+        return ""
+    lane = row.assignment.task.lane if row.assignment else ""
+    if row.labeler_id in held_out or lane.partition(":")[0] == Cohort.HELD_OUT:
+        return Cohort.HELD_OUT.value
+    return Cohort.TRAINING.value
 
 
 def _usable(kind: type[LabelRow], project: Project) -> QuerySet[LabelRow]:

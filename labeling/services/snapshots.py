@@ -20,6 +20,7 @@ from labeling.models import Prompt, Snapshot
 from labeling.pseudonyms import pseudonym
 from labeling.selectors.frozen import (
     BrokenLabel,
+    frozen_agreement,
     frozen_demonstrations,
     frozen_facts,
     frozen_prompts,
@@ -81,7 +82,7 @@ def _publish(project: Project, store: Store) -> tuple[str, dict[str, Any]]:
             prompts=frozen_prompts(project),
             demonstrations=frozen_demonstrations(project, hidden),
             rankings=frozen_rankings(project, hidden),
-            meta={"split_rule": RULE, **frozen_facts(project)},
+            meta={"split_rule": RULE, **frozen_facts(project), "agreement": frozen_agreement(project)},
         )
         counts: dict[str, Any] = read_manifest(directory)["meta"]["counts"]
         return store.put(KIND, directory), counts

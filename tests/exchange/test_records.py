@@ -54,6 +54,9 @@ def rankings(draw: st.DrawFn) -> RankingGroup:
     return RankingGroup(
         completions=tuple(RankedCompletion(f"c{i}", draw(text), draw(text)) for i in range(k)),
         ranks=tuple(dense[rank] for rank in order),
+        strengths=draw(st.sampled_from([(), tuple(draw(st.integers(1, 4)) for _ in range(len(dense) - 1))])),
+        cohort=draw(st.sampled_from(["", "training", "held_out"])),
+        all_bad=draw(st.booleans()),
         **{name: draw(strategy) for name, strategy in labels.items()},
     )
 
@@ -87,7 +90,7 @@ def test_a_batch_gives_back_what_went_in(tmp_path):
 def test_a_line_is_canonical_json():
     prompt = Prompt(id="1", messages=(Message("user", "é"),), split="train")
     assert to_line(prompt) == (
-        '{"category":"","id":"1","messages":[{"content":"é","role":"user"}],"source":"","split":"train"}\n'
+        '{"answer":"","category":"","id":"1","messages":[{"content":"é","role":"user"}],"source":"","split":"train"}\n'
     )
 
 
@@ -176,3 +179,29 @@ def test_a_snapshot_without_one_of_its_files_says_which(tmp_path):
     (directory / "rankings.jsonl").unlink()
     with pytest.raises(EnvelopeError, match=r"lacks its file rankings\.jsonl\.$"):
         read_snapshot(directory, RankingGroup)
+
+
+OLD = {
+    "id": "r", "prompt_id": "p", "messages": [{"role": "user", "content": "?"}], "split": "train", "labeler": "ann",
+    "completions": [{"id": "a", "text": "A"}, {"id": "b", "text": "B"}, {"id": "c", "text": "C"}], "ranks": [0, 2, 1],
+}  # fmt: skip
+
+
+def test_a_ranking_of_an_older_snapshot_has_no_strengths_and_no_cohort():
+    read = from_dict(RankingGroup, OLD)
+    assert (read.strengths, read.cohort, read.all_bad) == ((), "", False)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"strengths": [1]}, "3 ranks have 2 strengths between them or none"),
+        ({"strengths": [1, 0]}, "a strength must be 1 or more"),
+        ({"strengths": [1, True]}, "a strength must be 1 or more"),
+        ({"cohort": "other"}, "a cohort must be training, held_out or empty, not 'other'"),
+        ({"all_bad": "no"}, "all_bad must be true or false, not 'no'"),
+    ],
+)
+def test_wrong_strengths_and_cohorts_are_refused(values, said):
+    with pytest.raises(RecordError, match=said):
+        from_dict(RankingGroup, {**OLD, **values})

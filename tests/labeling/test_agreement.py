@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.agreement import Agreement, labels_after_dispute, mean_agreement, pair_agreement
+from labeling.agreement import Agreement, agreement_ceiling, labels_after_dispute, mean_agreement, pair_agreement
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,27 @@ def test_agreement_with_the_reverse_is_the_rest(first, second):
 )
 def test_one_more_label_where_people_disagree_up_to_a_bound(labels, wanted, agreement, limit, expected):
     assert labels_after_dispute(labels=labels, wanted=wanted, agreement=agreement, floor=0.6, limit=limit) == expected
+
+
+def test_the_ceiling_is_over_all_pairs_with_prompts_as_clusters():
+    """Three of three pairs alike on one prompt, none of one on another, nothing to compare on the third: 3 of 4.
+
+    Residuals alike − share·pairs are 3 − .75·3 = .75 and 0 − .75·1 = −.75; the variance of the share is
+    2/(2 − 1) · (.5625 + .5625) / 4² = .140625, its root .375.
+    """
+    abc, tied = [["a"], ["b"], ["c"]], [["a", "b"]]
+    found = agreement_ceiling([[abc, abc], [[["a"], ["b"]], [["b"], ["a"]]], [tied, [["a"], ["b"]]]])
+    assert (found.share, found.pairs, found.prompts) == (0.75, 4, 2)
+    assert (found.low, found.high) == (pytest.approx(0.75 - 1.96 * 0.375), 1.0)
+
+
+def test_three_people_are_compared_two_by_two():
+    one, two, three = [["a"], ["b"], ["c"]], [["a"], ["c"], ["b"]], [["c"], ["b"], ["a"]]
+    found = agreement_ceiling([[one, two, three]])
+    assert (found.share, found.pairs) == (pytest.approx(3 / 9), 9)
+    assert (found.low, found.high) == (None, None)
+
+
+def test_without_two_people_there_is_no_ceiling():
+    assert agreement_ceiling([]) is None
+    assert agreement_ceiling([[[["a"], ["b"]]], []]) is None

@@ -202,6 +202,46 @@ def test_labels_of_the_held_out_lane_stay_out_when_the_person_is_held_out_no_mor
     assert list(read_snapshot(directory, RankingGroup)) == []
 
 
+def test_strengths_cohort_and_all_bad_are_in_it(project, store):
+    held_out, ana = make_labeler(project, "held", Cohort.HELD_OUT), make_labeler(project, "ana")
+    prompt = make_prompt(project, "one", "valid")
+    make_ranking(prompt, [["a"], ["b", "c"], ["d"]], ana, strengths=[3, 1])
+    make_ranking(prompt, [["e", "f"]], held_out, all_bad=True)
+    make_ranking(prompt, [["g"], ["h"]], provenance="imported", source_labeler="x")
+    directory = store.fetch("snapshots", freeze(project, store).digest)
+    found = {
+        tuple(sorted(c.text for c in group.completions)): (group.strengths, group.cohort, group.all_bad)
+        for group in read_snapshot(directory, RankingGroup)
+    }
+    assert found == {
+        ("a", "b", "c", "d"): ((3, 1), "training", False),
+        ("e", "f"): ((), "held_out", True),
+        ("g", "h"): ((), "", False),
+    }
+
+
+def test_how_far_people_agree_is_in_it(project, store):
+    """Ana and Ben order one of three pairs alike; a second ranking of Ana's and prompts of one person say nothing."""
+    ana, ben = make_labeler(project, "ana"), make_labeler(project, "ben")
+    both, alone = make_prompt(project, "one"), make_prompt(project, "two", "valid")
+    first = make_ranking(both, [["a"], ["b"], ["c"]], ana)
+    a, b, c = (group[0] for group in first.groups)
+    Ranking.objects.create(prompt=both, labeler=ben, groups=[[b], [c], [a]], provenance="human")
+    make_ranking(alone, [["d"], ["e"]], ana)
+    make_ranking(alone, [["f"], ["g"]], ana)
+    make_ranking(alone, [["h"], ["i"]])
+    meta = read_manifest(store.fetch("snapshots", freeze(project, store).digest))["meta"]
+    assert meta["agreement"] == {
+        "share": pytest.approx(1 / 3),
+        "pairs": 3,
+        "prompts": 1,
+        "low": None,
+        "high": None,
+        "rule": "two people's rankings of the same prompt; pairs that either tied left out",
+        "interval_rule": "95 %, normal, prompts as clusters",
+    }
+
+
 def test_nothing_to_freeze_is_refused(project):
     with pytest.raises(
         Refused, match=r"^Demo has no prompts yet, so there is nothing to freeze; import some first\.$"
