@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,11 +14,10 @@ from unfold.admin import TabularInline
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.admin.paging import BoundedPaginator, ManagedProjectFilter
 from labeling.models import USE_CASES, Completion, Demonstration, Prompt, Ranking
+from labeling.selectors.prompts import prompts_saying
 from people.access import MANAGING, projects_for
 from people.markdown import render
 from people.models import User
-
-SEARCHED = 20_000  # prompts whose words are looked at: without an index, a million take ten seconds
 
 
 class LabelInline(TabularInline):  # type: ignore[misc]  # unfold has no types
@@ -135,18 +133,7 @@ class PromptAdmin(OwnedAdmin):
         if not (words := search_term.strip()):
             return queryset, False
         mine = list(projects_for(cast(User, request.user), MANAGING).values_list("pk", flat=True))
-        try:
-            by_id = Q(pk=UUID(words))
-        except ValueError:
-            by_id = Q()
-        asked = by_id | Q(project__in=mine, external_id=words) | Q(project__in=mine, author=words)
-        found = queryset.filter(asked)
-        if found.exists():
-            return found, False
-        ages = queryset.order_by("-created_at", "-pk").values_list("created_at", flat=True)
-        for oldest in ages[SEARCHED : SEARCHED + 1]:
-            queryset = queryset.filter(created_at__gt=oldest)
-        return queryset.filter(messages__icontains=words), False
+        return prompts_saying(queryset, words, of=mine), False
 
     @admin.display(description="Demonstrations")
     def demonstrations_count(self, prompt: Any) -> int:

@@ -153,7 +153,10 @@ class PromptsView(ListAPIView[Prompt]):
         ]
     )
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Prompts whose words, id or author hold `search`, of one `split` where given.
+        """A project's prompts, of one `split` where given.
+
+        With `search`, those of that id, id in the source or author, whole; where there are none, those of the newest
+        20,000 whose text holds it.
 
         Engineers see authors by pseudonym and cannot search for them.
         """

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from labeling.models import Announcement, Assignment, Task
-from labeling.selectors.open_work import MANY, open_counts
+from labeling.selectors.open_work import OpenCount, open_counts
 from labeling.selectors.reading import Reading, readings_of
 from people.access import LABELING, projects_for
 from people.models import Project, User
@@ -42,10 +42,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Open:
-    """Tasks of one kind that the labeler could take now; counted up to 100."""
+    """Tasks of one kind that the labeler could take now; counted up to 100, or as far as was looked."""
 
     kind: str
-    count: int
+    counted: OpenCount
 
     @property
     def verb(self) -> str:
@@ -55,7 +55,9 @@ class Open:
     @property
     def shown(self) -> str:
         """The count in words."""
-        return f"{MANY}+" if self.count >= MANY else str(self.count)
+        if self.counted.is_more:
+            return f"{self.counted.count}+" if self.counted.count else "few"
+        return str(self.counted.count)
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,8 @@ def _open(labeler: User, projects: list[Project]) -> dict[int, list[Open]]:
     found: dict[int, list[Open]] = {}
     for kind in Task.Kind.values:
         for project in projects:
-            if count := counts.get((project.pk, kind)):
-                found.setdefault(project.pk, []).append(Open(kind, count))
+            if counted := counts.get((project.pk, kind)):
+                found.setdefault(project.pk, []).append(Open(kind, counted))
     return found
 
 

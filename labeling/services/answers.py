@@ -11,6 +11,7 @@ from django.db import transaction
 from exchange.text import storable_text
 from labeling.models import Completion, Prompt, Task
 from labeling.services.dialogues import comparison_open, turn_writer
+from labeling.services.jobs import in_use_lock
 from labeling.services.projects import project_setup_ensure
 from labeling.services.tasks import WANTED_MAX, task_open
 from people.models import Cohort
@@ -45,6 +46,8 @@ def answers_add(
     Of a dialogue's turn they become a comparison that is offered to the labeler who wrote it, in that labeler's
     cohort. Raises Refused for fewer than two different texts, too many or too long ones, and for what is no such task.
     """
+    in_use_lock(project_id=prompt.project_id)
+    prompt.refresh_from_db(fields=["dropped_by"])
     if prompt.dropped_by_id is not None:
         raise Refused("The prompt was taken out of use, so nothing is asked about it.")
     if kind not in ASKED:

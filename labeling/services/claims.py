@@ -22,11 +22,14 @@ from people.refusals import Forbidden, Refused
 
 State = Assignment.State
 
-# Asked at every claim and nearly always without an answer, so it is not put together anew each time.
+# Asked at every claim and nearly always without an answer, so it is not put together anew each time. Who has changed
+# over to the other cohort gets nothing back of what they held there. Of skills nothing is asked: what was offered to a
+# named person needs none.
 _HELD = """
     SELECT a.id, a.state FROM labeling_assignment a JOIN labeling_task t ON t.id = a.task_id
     WHERE a.labeler_id = %(labeler)s AND a.state IN ('leased', 'offered', 'expired')
         AND t.project_id = %(project)s AND (%(kind)s::text IS NULL OR t.kind = %(kind)s)
+        AND split_part(t.lane, ':', 1) = %(cohort)s
         AND (a.state = 'leased' OR t.withdrawn_at IS NULL AND (a.state = 'offered'
             OR t.taken < coalesce(t.wanted, CASE WHEN t.is_shared THEN %(overlap)s ELSE 1 END)))
     ORDER BY CASE a.state WHEN 'leased' THEN 0 WHEN 'offered' THEN 1 ELSE 2 END, a.claimed_at
@@ -48,7 +51,7 @@ def assignment_claim_next(
     if not project.is_active:
         raise Refused(f"The project {project.name} is closed and hands out no tasks.")
     terms = terms_of(project)
-    held = _held(labeler, project, kind, terms)
+    held = _held(labeler, project, kind, standing, terms)
     if another or (kind and all(state != State.LEASED for _, state in held)):  # of another kind they may hold some
         _require_room(labeler, project, terms)
     for pk, state in held:
@@ -109,9 +112,19 @@ def _standing_locked(labeler: User, project: Project) -> Standing:
     return standing
 
 
-def _held(labeler: User, project: Project, kind: str | None, terms: Terms) -> list[tuple[UUID, str]]:
-    """What the labeler has in work, else what was offered, else what they left and what still has an open slot."""
-    values = {"labeler": labeler.pk, "project": project.pk, "kind": kind or None, "overlap": terms.overlap}
+def _held(
+    labeler: User, project: Project, kind: str | None, standing: Standing, terms: Terms
+) -> list[tuple[UUID, str]]:
+    """What the labeler has in work, else what was offered, else what they left and what still has an open slot: all of
+    their present cohort.
+    """
+    values = {
+        "labeler": labeler.pk,
+        "project": project.pk,
+        "kind": kind or None,
+        "cohort": standing.cohort,
+        "overlap": terms.overlap,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_HELD, values)
         rows: list[tuple[UUID, str]] = cursor.fetchall()

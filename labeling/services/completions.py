@@ -132,11 +132,7 @@ def _open_tasks(batch: CompletionBatch, project: Project, by_prompt: dict[UUID, 
 def _prompts(project: Project, answers: list[records.Completion]) -> dict[str, Prompt]:
     wanted = Counter(answer.prompt_id for answer in answers)
     ids = {name: _uuid(name) for name in wanted}
-    found = (
-        Prompt.objects.filter(project=project)
-        .select_related("dropped_by")
-        .in_bulk([pk for pk in ids.values() if pk is not None])
-    )
+    found = Prompt.objects.filter(project=project).in_bulk([pk for pk in ids.values() if pk is not None])
     for name, pk in ids.items():
         if pk not in found:
             raise _BrokenBatch(f"The batch answers the prompt {name!r}, which {project.name} does not have.")

@@ -12,8 +12,10 @@ from django.utils import timezone
 from labeling.models import Assignment, Demonstration, Ranking, Task
 from labeling.selectors.history import correction_ends_at
 from labeling.selectors.reading import version_confirmed
+from labeling.selectors.tasks import Terms
 from labeling.services.assignments import assignment_lock, key_check
 from labeling.services.demonstrations import demonstration_add
+from labeling.services.disputes import task_ask_again
 from labeling.services.rankings import ranking_add
 from people.models import User
 from people.refusals import Conflict, Refused
@@ -27,8 +29,9 @@ def label_correct(
 
     `given` is what the kind of label takes: `text` and `prompt_values`, or what `ranking_add` takes. The same key
     again returns the label that it made, also when that was corrected since. The old label gets `superseded_at`, and
-    stays in every snapshot that holds it. Raises Conflict when nothing is submitted yet or the edit window is over,
-    Refused for someone else's task and for a label that breaks its rule.
+    stays in every snapshot that holds it. A ranking that now disagrees with others' lets the task ask for one more
+    label; what was asked for before is not taken back. Raises Conflict when nothing is submitted yet or the edit
+    window is over, Refused for someone else's task and for a label that breaks its rule.
     """
     assignment = assignment_lock(assignment_id=assignment_id, labeler=labeler)
     key_check(key)
@@ -47,7 +50,9 @@ def label_correct(
         assignment.instructions_version, version_confirmed(labeler, assignment.task.project)
     )
     add = demonstration_add if kind is Demonstration else ranking_add
-    return add(assignment=assignment, labeler=labeler, correction_key=key, **given), True
+    label = add(assignment=assignment, labeler=labeler, correction_key=key, **given)
+    task_ask_again(task=assignment.task, terms=Terms.read_with(assignment.task.project))
+    return label, True
 
 
 def _within_window(assignment: Assignment) -> None:

@@ -13,6 +13,8 @@ from labeling.models import CurationStep, Prompt
 from labeling.selectors.curation import Messages, prompts_by_age
 from labeling.services.copying import copy_rows
 from labeling.services.curation_verdicts import Verdict, verdicts_add
+from labeling.services.jobs import in_use_lock
+from labeling.services.task_lanes import lanes_follow
 
 Report = Callable[[int], None]
 
@@ -60,7 +62,8 @@ def drop_by_length(step: CurationStep, report: Report) -> int:
 
 
 def drop_by_language(step: CurationStep, report: Report) -> int:
-    """Fill in the languages that can be told, and verdicts on prompts in languages that are not kept.
+    """Fill in the languages that can be told, and verdicts on prompts in languages that are not kept. Open tasks go to
+    the lanes of the languages told.
 
     A language that the source gave stays and counts as told. Returns how many prompts were looked at.
     """
@@ -95,15 +98,19 @@ def drop_by_language(step: CurationStep, report: Report) -> int:
 
     copy_rows("curation_language", filled())
     verdicts_add(dropped)
+    in_use_lock(project_id=step.project_id, changing=True)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE curation_language")
         cursor.execute(_FILL, {"step": step.pk})
         step.filled = int(cursor.rowcount)
+    lanes_follow(step)
     return seen
 
 
 def languages_take_back(step: CurationStep) -> None:
-    """Empty the languages that the step filled in."""
+    """Empty the languages that the step filled in; tasks go back to the lanes of before."""
+    in_use_lock(project_id=step.project_id, changing=True)
+    lanes_follow(step, is_undone=True)
     Prompt.objects.filter(project=step.project, language_step=step).update(language="", language_step=None)
 
 

@@ -10,6 +10,7 @@ from django.db import connection
 
 from labeling.models import CurationStep, Prompt
 from labeling.services.copying import NULL, cell, copy_rows
+from labeling.services.jobs import in_use_lock
 from labeling.services.tasks import tasks_restore, tasks_withdraw
 
 Verdict = tuple[UUID, str]  # the prompt that goes, and why
@@ -39,6 +40,7 @@ def verdicts_add(verdicts: Iterable[Verdict]) -> None:
 
 def verdicts_apply(step: CurationStep, *, at: datetime) -> int:
     """Drop the prompts by `step` and withdraw their tasks, marked with `at`; return how many prompts."""
+    in_use_lock(project_id=step.project_id, changing=True)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE curation_verdict")
         cursor.execute(_APPLY, {"step": step.pk})
@@ -49,6 +51,7 @@ def verdicts_apply(step: CurationStep, *, at: datetime) -> int:
 
 def verdicts_take_back(step: CurationStep) -> None:
     """Bring back the prompts that `step` dropped, and the tasks that it withdrew."""
+    in_use_lock(project_id=step.project_id, changing=True)
     dropped = Prompt.objects.filter(dropped_by=step)
     if step.finished_at is not None:
         tasks_restore(prompts=dropped, at=step.finished_at)

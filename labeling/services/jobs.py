@@ -24,6 +24,7 @@ ABANDONED_AFTER = timedelta(seconds=60)
 QUEUED_TOO_LONG = timedelta(seconds=15)
 # The class of our advisory locks; the second number is the project's.
 _PROMPTS_LOCK = 0x506C6D62
+_IN_USE_LOCK = 0x506C6D63
 LOST = "The worker that did this was lost {attempts} times; ask an operator to look at its log, then try again."
 
 
@@ -52,6 +53,18 @@ def jobs_requeue(job: Job) -> list[int]:
     left.filter(attempts__lt=ATTEMPTS).update(state=job.State.QUEUED)
     waiting = rows.filter(state=job.State.QUEUED, created_at__lt=now - QUEUED_TOO_LONG)
     return list(waiting.values_list("pk", flat=True))
+
+
+def in_use_lock(*, project_id: int, changing: bool = False) -> None:
+    """Keep which prompts are in use, and what they ask of a labeler, as it is until the transaction ends.
+
+    Those who open tasks share this lock and read the prompts after it; a curation step that is `changing` them holds
+    it alone, from just before it writes. So it finds every task that was opened before, and nobody opens one from what
+    was read before.
+    """
+    function = "pg_advisory_xact_lock" if changing else "pg_advisory_xact_lock_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [_IN_USE_LOCK, project_id])
 
 
 def prompts_lock(*, project: Project, wait: bool) -> bool:

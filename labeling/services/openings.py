@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from labeling.models import Completion, Prompt, Task
+from labeling.services.jobs import in_use_lock
 from labeling.services.projects import project_setup_ensure
 from labeling.services.tasks import shares_of, task_open
 from people.models import Project
@@ -36,6 +37,7 @@ def tasks_open_on(
     """
     if len(prompts) > PROMPTS_MAX:
         raise Refused(f"There are {len(prompts):,} prompts; name {PROMPTS_MAX:,} at a time.")
+    in_use_lock(project_id=project.pk)
     found = Prompt.objects.filter(project=project, dropped_by=None).in_bulk(list(prompts))
     if missing := next((pk for pk in prompts if pk not in found), None):
         raise Refused(f"{project.name} has no prompt {missing} in use.")

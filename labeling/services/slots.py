@@ -23,28 +23,31 @@ _GROUPS = {
 _ORDER = list(_GROUPS)
 _PLACE = "t.project_id = %(project)s AND t.kind = place.kind AND t.lane = place.lane"
 _PLACES = "place AS (SELECT * FROM unnest(%(kinds)s::text[], %(lanes)s::text[]) AS place(kind, lane))"
+_BELOW = "t.priority < %(below)s"
+_ABOVE_ALL = 2**15  # of the priorities that the column holds
 _STEPS = "generate_series(1, %(overlap)s - 1) AS step(taken)"
 _NOT_HAD = "NOT EXISTS (SELECT FROM labeling_assignment a WHERE a.task_id = t.id AND a.labeler_id = %(labeler)s)"
 _TAKE = "UPDATE labeling_task SET taken = labeling_task.taken + 1 FROM found WHERE labeling_task.id = found.id"
 
-# The highest priority of each group, kind and lane: a step down each index, and no lock.
+# The highest priority of each group, kind and lane under a bound: a step down each index, and no lock.
 _CLASSES = f"""
     WITH {_PLACES}
     SELECT 'own', kind, lane, 0, best.priority
     FROM place, LATERAL (
-        SELECT t.priority FROM labeling_task t WHERE {_PLACE} AND {_GROUPS["own"]}
+        SELECT t.priority FROM labeling_task t WHERE {_PLACE} AND {_GROUPS["own"]} AND {_BELOW}
         ORDER BY t.priority DESC LIMIT 1
     ) best
     UNION ALL
     SELECT 'begun', kind, lane, step.taken, best.priority
     FROM place, {_STEPS}, LATERAL (
-        SELECT t.priority FROM labeling_task t WHERE {_PLACE} AND {_GROUPS["begun"]} AND t.taken = step.taken
+        SELECT t.priority FROM labeling_task t
+        WHERE {_PLACE} AND {_GROUPS["begun"]} AND t.taken = step.taken AND {_BELOW}
         ORDER BY t.priority DESC LIMIT 1
     ) best
     UNION ALL
     SELECT 'fresh', kind, lane, 0, best.priority
     FROM place, LATERAL (
-        SELECT t.priority FROM labeling_task t WHERE {_PLACE} AND {_GROUPS["fresh"]}
+        SELECT t.priority FROM labeling_task t WHERE {_PLACE} AND {_GROUPS["fresh"]} AND {_BELOW}
         ORDER BY t.priority DESC LIMIT 1
     ) best
 """  # noqa: S608 - made of the constants above
@@ -68,29 +71,36 @@ _TAKE_NEAR = """
     {take} RETURNING labeling_task.id
 """
 
-# All that the labeler has not had, best first; waits for those whom others are at, since they may leave a slot behind.
+# What the labeler has not had of one priority, in all groups at once; waits for those whom others are at, since they
+# may leave a slot behind. A row that was waited for in vain stays locked, so everybody goes in one order. Of each
+# class some thousands are looked at around a random key, so that who has had nearly all of a million costs no more
+# than anybody else, and so that the next look is at others.
+LOOK = 5_000
+PRIORITIES = 100
 _FAR = 100
+
+
+def _around(group: str, also: str = "") -> str:
+    of_class = f"{_PLACE} AND {_GROUPS[group]}{also} AND t.priority = %(priority)s"
+    task = f"SELECT t.id, t.random_key FROM labeling_task t WHERE {of_class} AND t.random_key"  # noqa: S608
+    return f"""LATERAL (
+        SELECT * FROM (
+            ({task} >= %(start)s ORDER BY t.random_key LIMIT %(look)s)
+            UNION ALL
+            ({task} < %(start)s ORDER BY t.random_key LIMIT %(look)s)
+        ) t WHERE {_NOT_HAD}
+    ) task"""  # noqa: S608
+
+
 _TAKE_ANY = f"""
     WITH {_PLACES}, near AS MATERIALIZED (
         SELECT * FROM (
-            SELECT task.* FROM place, LATERAL (
-                SELECT t.id, t.priority, 0 AS rank, t.taken, t.random_key FROM labeling_task t
-                WHERE {_PLACE} AND {_GROUPS["own"]} AND {_NOT_HAD}
-                ORDER BY t.priority DESC, t.random_key DESC LIMIT {_FAR}
-            ) task
+            SELECT task.* FROM place, {_around("own")}
             UNION ALL
-            SELECT task.* FROM place, {_STEPS}, LATERAL (
-                SELECT t.id, t.priority, 1 AS rank, t.taken, t.random_key FROM labeling_task t
-                WHERE {_PLACE} AND {_GROUPS["begun"]} AND t.taken = step.taken AND {_NOT_HAD}
-                ORDER BY t.priority DESC, t.random_key DESC LIMIT {_FAR}
-            ) task
+            SELECT task.* FROM place, {_STEPS}, {_around("begun", " AND t.taken = step.taken")}
             UNION ALL
-            SELECT task.* FROM place, LATERAL (
-                SELECT t.id, t.priority, 2 AS rank, t.taken, t.random_key FROM labeling_task t
-                WHERE {_PLACE} AND {_GROUPS["fresh"]} AND {_NOT_HAD}
-                ORDER BY t.priority DESC, t.random_key DESC LIMIT {_FAR}
-            ) task
-        ) open ORDER BY priority DESC, rank, taken DESC, random_key
+            SELECT task.* FROM place, {_around("fresh")}
+        ) open ORDER BY random_key, id LIMIT {_FAR}
     ), found AS (
         SELECT task.id FROM near, LATERAL (
             SELECT t.id FROM labeling_task t
@@ -133,19 +143,28 @@ def slot_take(wish: Wish) -> int | None:
 
     The highest priority comes first; of equal priority what says itself how many labels it wants, then what is begun,
     nearly finished ones first, then what is fresh; of equal ones any. Where the labeler has had all near tasks of the
-    highest priority in a group, another group may come before the group's lower priorities. Before: in a transaction
-    that holds the lock of the labeler's row. After: the task's row is locked.
+    highest priority in a group, another group may come before the group's lower priorities. Of a class of more than
+    10,000 open tasks of which the labeler has had nearly all, the few others may be overlooked; the next call looks
+    elsewhere. Before: in a transaction that holds the lock of the labeler's row. After: the task's row is locked.
     """
     classes = _classes(wish)
     for found in classes:
         if (task_id := _take_near(wish, found)) is not None:
             return task_id
-    return _one(_TAKE_ANY, _places(wish)) if classes else None
+    for _ in range(PRIORITIES):
+        if not classes:
+            return None
+        highest = {"priority": classes[0].priority, "start": draw_start(), "look": LOOK}
+        if (task_id := _one(_TAKE_ANY, {**_places(wish), **highest})) is not None:
+            return task_id
+        classes = _classes(wish, below=classes[0].priority)
+    return None
 
 
-def _classes(wish: Wish) -> list[_Class]:
+def _classes(wish: Wish, *, below: int = _ABOVE_ALL) -> list[_Class]:
+    """The highest priority under `below` of each group, kind and lane, best first."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLASSES, _places(wish))
+        cursor.execute(_CLASSES, {**_places(wish), "below": below})
         classes = [_Class(*row) for row in cursor.fetchall()]
     random.shuffle(classes)  # of equal ones, as of two kinds, none is preferred
     return sorted(classes, key=lambda found: (-found.priority, _ORDER.index(found.group), -found.taken))

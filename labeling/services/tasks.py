@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from labeling.lanes import lane_of, skills_needed
 from labeling.models import Completion, CompletionBatch, ProjectSetup, Prompt, Task, TaskCompletion
+from labeling.services.jobs import in_use_lock
 from people.models import Cohort
 from people.refusals import Refused
 
@@ -38,19 +39,29 @@ def task_open(
     `completions` holds, for each prompt, the answers that its task asks about, in the task's own order; none for a
     demonstration. `wanted` labels of each, or, where it is None, as many as the project says: a share of the tasks,
     drawn here, is shared by several people. The task of a prompt that curation dropped is withdrawn as the step's own
-    tasks are, and comes back with them. The number of queries does not depend on the number of tasks.
+    tasks are, and comes back with them; what the prompts are is read again here, behind the lock that curation takes.
+    The number of queries does not depend on the number of tasks. Before: in a transaction.
     """
+    prompts = list(prompts)
+    in_use_lock(project_id=setup.project_id)
+    rows = Prompt.objects.filter(pk__in={prompt.pk for prompt in prompts}).order_by()
+    asked_of = {
+        pk: (skills_needed(setup.skills_by, language=language, category=category), dropped_at)
+        for pk, language, category, dropped_at in rows.values_list(
+            "pk", "language", "category", "dropped_by__finished_at"
+        )
+    }
     tasks = [
         Task(
             project_id=setup.project_id,
             prompt=prompt,
             kind=kind,
-            lane=lane_of(cohort, skills_needed(setup.skills_by, language=prompt.language, category=prompt.category)),
+            lane=lane_of(cohort, asked_of[prompt.pk][0]),
             is_shared=_is_shared(setup),
             priority=priority,
             wanted=wanted,
             batch=batch,
-            withdrawn_at=prompt.dropped_by.finished_at if prompt.dropped_by else None,
+            withdrawn_at=asked_of[prompt.pk][1],
         )
         for prompt in prompts
     ]
@@ -108,6 +119,8 @@ def task_change(
     use and back. What is None stays. Raises Refused when the number of labels is out of its range, or when curation
     took the task's prompt out of use.
     """
+    if withdrawn is False:
+        in_use_lock(project_id=Task.objects.values_list("project_id", flat=True).get(pk=task_id))
     locked = Task.objects.select_for_update(no_key=True, of=("self",))
     task = locked.select_related("project", "prompt").get(pk=task_id)
     if priority is not None:

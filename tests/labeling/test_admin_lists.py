@@ -81,7 +81,7 @@ def test_searches_by_id_author_and_words(project, manager):
 
 
 def test_words_are_looked_for_among_the_newest(project, manager, monkeypatch):
-    monkeypatch.setattr("labeling.admin.prompts.SEARCHED", 2)
+    monkeypatch.setattr("labeling.selectors.prompts.SEARCHED", 2)
     run_import(project, [{"id": "new1", "prompt": "later text"}])
     run_import(project, [{"id": "new2", "prompt": "latest text"}])
     assert shown(manager, q="text") == ["new1", "new2"]

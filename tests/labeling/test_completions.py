@@ -131,7 +131,7 @@ def test_bytes_that_the_database_cannot_keep_are_shown_as_replaced(project, stor
 def test_queries_do_not_grow_with_the_batch(project, store, tmp_path, django_assert_max_num_queries):
     prompts = [make_prompt(project, f"p{i}") for i in range(100)]
     publish(store, [answer(prompt, f"text {n}", n) for prompt in prompts for n in range(4)], tmp_path)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(17):
         completion_batches_poll(store=store)
     assert CompletionBatch.objects.get().tasks_opened == 100
 

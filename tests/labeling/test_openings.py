@@ -85,6 +85,6 @@ def test_as_many_queries_for_many_prompts(project, mia, django_assert_max_num_qu
     prompts = [make_prompt(project) for _ in range(30)]
     for prompt in prompts:
         answers(prompt, a="one", b="two")
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(13):
         opened = mia.post(URL, {"prompts": [str(p.pk) for p in prompts], "kind": "ranking"}, format="json")
     assert len(opened.json()) == 30
