@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.engine.tiny_ppo import EOS, full_logprob, learner, plain_score, question
-from training.engine import episodes, ppo
+from training.engine import episodes, rollout, update
 from training.engine.models import unembeds_plainly
 from training.engine.sampling import Sampled
 
@@ -77,7 +77,7 @@ def test_every_answer_is_read_in_its_own_row_whatever_the_passes(one):
 
 
 def test_the_samplers_logprobs_are_kept_and_equal_those_of_training(one):
-    _, answers = ppo.answer(one, [question(*prompt) for prompt in PROMPTS], "train", 0)
+    _, answers = rollout.answer(one, [question(*prompt) for prompt in PROMPTS], "train", 0)
     judged = episodes.judge(one.models, answers, [[0, 1, 2, 3]], temperature=1.0, recompute=False)
     again = episodes.judge(one.models, answers, [[0, 1, 2, 3]], temperature=1.0, recompute=True)
     assert judged.sampler_gap == 0 < again.sampler_gap < 1e-12
@@ -91,7 +91,7 @@ def test_the_first_advantage_is_the_score_less_the_kl_and_the_value_before_white
     with torch.no_grad():
         one.models.policy.model.embed_tokens.weight += 0.05 * torch.randn(20, 32, dtype=torch.float64)
     judged = episodes.judge(one.models, ANSWERS, [[0, 1, 2, 3]], temperature=1.0, recompute=True)
-    _, returns = ppo.advantages(one, judged)
+    _, returns = update.advantages(one, judged)
     for row, answer in enumerate(ANSWERS):
         kl = full_logprob(one.models.policy, answer.prompt, answer.tokens) - full_logprob(
             one.models.reference, answer.prompt, answer.tokens

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.engine.tiny_ppo import changed, learner, question
-from training.engine import ppo
+from training.engine import ppo, ppo_report, rollout, update
 from training.engine.errors import RunError
 from training.engine.optimizer import MasterAdamW
 
@@ -15,9 +15,9 @@ SMALL = {"rollout_batch": 8, "minibatch": 4, "response_length": 6}
 
 
 def judged_by(one, iteration=0):
-    _, answers = ppo.answer(one, QUESTIONS, "train", iteration)
-    passes = ppo.order(one, answers, iteration, epoch=0)
-    return ppo.judge(one, answers, passes), passes
+    asked, answers = rollout.answer(one, QUESTIONS, "train", iteration)
+    passes = rollout.order(one, answers, iteration, epoch=0)
+    return rollout.judge(one, asked, answers, passes), passes
 
 
 def gradients(one):
@@ -51,11 +51,11 @@ def test_forward_passes_of_any_size_give_the_same_gradients():
     for micro_tokens in (16, 30, 10_000):
         one = learner(**SMALL, micro_tokens=micro_tokens, seed=5)
         judged, passes = judged_by(one)
-        aims = ppo.advantages(one, judged)
+        aims = update.advantages(one, judged)
         tokens = float(judged.mask[[row for part in passes[0] for row in part]].sum())
-        tally = ppo.ppo_report.Tally()
+        tally = ppo_report.Tally()
         for part in passes[0]:
-            ppo.backward(one, judged, aims, part, tokens, tally)
+            update.backward(one, judged, aims, part, tokens, tally)
         found.append((len(passes[0]), gradients(one)))
     assert len({count for count, _ in found}) == 3
     for _, other in found[1:]:
@@ -85,22 +85,22 @@ def test_a_policy_that_is_not_a_number_is_one_clear_sentence():
 
 def test_answers_depend_on_seed_and_iteration_alone():
     one = learner(**SMALL)
-    first = ppo.answer(one, QUESTIONS, "train", 0)[1]
-    assert ppo.answer(one, QUESTIONS, "train", 0)[1] == first
+    first = rollout.answer(one, QUESTIONS, "train", 0)[1]
+    assert rollout.answer(one, QUESTIONS, "train", 0)[1] == first
     tokens = [answer.tokens for answer in first]
-    assert [answer.tokens for answer in ppo.answer(one, QUESTIONS, "train", 1)[1]] != tokens
-    assert [answer.tokens for answer in ppo.answer(changed(one, seed=2), QUESTIONS, "train", 0)[1]] != tokens
+    assert [answer.tokens for answer in rollout.answer(one, QUESTIONS, "train", 1)[1]] != tokens
+    assert [answer.tokens for answer in rollout.answer(changed(one, seed=2), QUESTIONS, "train", 0)[1]] != tokens
 
 
 def test_warm_up_from_a_tenth():
-    rates = [ppo.warmed_up(iteration, 3, 1.0) for iteration in range(5)]
+    rates = [update.warmed_up(iteration, 3, 1.0) for iteration in range(5)]
     assert rates == pytest.approx([0.1, 0.4, 0.7, 1.0, 1.0])
-    assert ppo.warmed_up(0, 0, 1.0) == 1.0
+    assert update.warmed_up(0, 0, 1.0) == 1.0
 
 
 def test_every_prompt_comes_once_before_any_comes_again():
     prompts = [question(n) for n in range(3, 8)]
-    batches = ppo.prompt_batches(prompts, 3, seed=1)
+    batches = rollout.prompt_batches(prompts, 3, seed=1)
     drawn = [asked.prompt[0] for _ in range(5) for asked in next(batches)]
     for epoch in range(3):
         assert sorted(drawn[5 * epoch : 5 * epoch + 5]) == [3, 4, 5, 6, 7]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.engine.tiny_ppo import EOS, all_answers, changed, full_logprob, learner, plain_score, question
-from training.engine import ppo
+from training.engine import ppo, rollout
 from training.engine.sampling import Sampled
 
 ITERATIONS, BATCH, PEAK = 24, 256, 0.01
@@ -66,7 +66,7 @@ def test_the_mean_of_an_evaluations_kl_is_that_of_whole_answers():
     drawn = [Sampled(prompt, a, tuple(full_logprob(one.models.policy, prompt, a).tolist()),
                      "eos" if a[-1] == EOS else "length") for a in answers]  # fmt: skip
     passes = [[list(range(len(drawn)))]]
-    exact, k1 = (ppo.judge(one, drawn, passes, exact_kl=exact).kl for exact in (True, False))
+    exact, k1 = (rollout.judge(one, [], drawn, passes, exact_kl=exact).kl for exact in (True, False))
     assert float((policy.exp() * exact).sum()) == pytest.approx(expected, abs=1e-10)
     torch.testing.assert_close(k1, policy - reference, atol=1e-10, rtol=0)
     assert float(exact.min()) > 0 > float(k1.min())

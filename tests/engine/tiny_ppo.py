@@ -14,8 +14,8 @@ from training.engine.attention import use_tree_attention
 from training.engine.config import settings_for
 from training.engine.data import Question
 from training.engine.episodes import Models
+from training.engine.learner import Learner
 from training.engine.optimizer import Divergence, MasterAdamW
-from training.engine.ppo import Learner
 from training.engine.reporter import Reporter
 from training.engine.runtime import Run
 

@@ -17,7 +17,8 @@ from training.engine.settings import PRESETS as VALUES
 
 __all__ = [
     "CLASSES", "KINDS", "PRESETS", "REQUIRED_INPUTS", "FieldInfo", "PPOSettings", "RewardSettings", "SFTSettings",
-    "SampleSettings", "Settings", "SettingsError", "as_dict", "describe", "differing", "settings_for",
+    "SampleSettings", "Settings", "SettingsError", "as_dict", "describe", "differing", "required_inputs",
+    "settings_for",
 ]  # fmt: skip
 KINDS = ("sft", "reward", "ppo", "sample")
 PRESETS = ("paper", "small", "cpu")
@@ -28,6 +29,13 @@ REQUIRED_INPUTS: dict[str, tuple[str, ...]] = {
     "ppo": ("snapshot", "policy", "reward"),
     "sample": ("snapshot", "policies"),
 }
+
+
+def required_inputs(settings: Settings) -> tuple[str, ...]:
+    """What a run with these settings cannot be without: the kind's inputs, but no reward model where a rule judges."""
+    [kind] = [kind for kind, cls in CLASSES.items() if type(settings) is cls]
+    ruled = isinstance(settings, PPOSettings) and settings.reward == "rule"
+    return tuple(name for name in REQUIRED_INPUTS[kind] if not (ruled and name == "reward"))
 
 
 class SettingsError(ValueError):
@@ -152,6 +160,13 @@ def _check_ppo(settings: PPOSettings) -> None:
             f"rollout_batch must be a multiple of minibatch, but {settings.rollout_batch} is not one of "
             f"{settings.minibatch}."
         )
+    if settings.rollout_batch % settings.samples_per_prompt:
+        raise SettingsError(
+            f"rollout_batch must be a multiple of samples_per_prompt, but {settings.rollout_batch} is not one of "
+            f"{settings.samples_per_prompt}."
+        )
+    if not settings.eval_prompts and (settings.select == "reward" or settings.best_of or settings.eval_every):
+        raise SettingsError("select = reward, best_of and eval_every need eval_prompts of at least 1.")
     if settings.episodes < settings.rollout_batch:
         raise SettingsError(
             f"episodes must be at least rollout_batch, but {settings.episodes} is less than {settings.rollout_batch}."

@@ -53,11 +53,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt to be answered, as token ids; `messages` are the words behind them."""
+    """A prompt to be answered, as token ids; `messages` are the words behind them, `wanted` the result that a rule
+    looks for, empty where the data has none.
+    """
 
     id: str
     messages: tuple[Message, ...]
     prompt: list[int]
+    wanted: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def questions(
         if len(prompt) > max_prompt_length:
             long += 1
         else:
-            items.append(Question(record.id, record.messages, prompt))
+            items.append(Question(record.id, record.messages, prompt, record.answer))
     return Selection(items, long)
 
 

@@ -8,7 +8,8 @@ states in which an answer's tokens were drawn go through the unembedding.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -18,18 +19,33 @@ from transformers import PreTrainedModel
 from training.engine import heads
 from training.engine.data import micro_batches
 from training.engine.layout import Family, lay
+from training.engine.lora import without_adapters
 from training.engine.ppo_math import length_mask, state_kl, token_logprobs
 from training.engine.sampling import Sampled
+from training.engine.value_head import ValueHead
 
 
 @dataclass(frozen=True)
 class Models:
-    """The policy that learns, the frozen policy it started from, the reward model, and the value model that learns."""
+    """The policy that learns, the frozen policy it started from, the reward model, and the value that learns.
+
+    Without a `reference` the policy has adapters and is its own reference without them. Without a `reward` model a
+    rule judges. The `value` is a model of its own or a head on the policy.
+    """
 
     policy: PreTrainedModel
-    reference: PreTrainedModel
-    reward: PreTrainedModel
-    value: PreTrainedModel
+    reference: PreTrainedModel | None
+    reward: PreTrainedModel | None
+    value: PreTrainedModel | ValueHead
+
+    @contextmanager
+    def as_reference(self) -> Iterator[PreTrainedModel]:
+        """The model that the KL is measured to, inside the block."""
+        if self.reference is not None:
+            yield self.reference
+            return
+        with without_adapters(self.policy):
+            yield self.policy
 
 
 @dataclass(frozen=True)
@@ -76,41 +92,70 @@ def order(
 @torch.no_grad()
 def judge(
     models: Models, answers: list[Sampled], passes: Sequence[Sequence[int]], *, temperature: float, recompute: bool,
-    exact_kl: bool = False,
+    exact_kl: bool = False, scores: Tensor | None = None,
 ) -> Episodes:  # fmt: skip
     """Let reference, reward and value model read the answers, in the given forward passes (lists of rows).
 
     With `recompute` the policy reads them too and its log-probabilities replace those of the sampler: in bf16 the
-    cached loop and the training pass round differently, and PPO's first ratio would not be 1. With `exact_kl` it reads
-    them for the KL over the whole vocabulary.
+    cached loop and the training pass round differently, and PPO's first ratio would not be 1. So it does where the
+    value is a head on it. With `exact_kl` it reads them for the KL over the whole vocabulary. `scores` [B] are those
+    of a rule; without them the reward model scores.
     """
     device = models.policy.device
     mask = _mask(answers, device)
     drawn = [logprob for answer in answers for logprob in answer.logprobs]
     sampled = _spread(torch.tensor(drawn, dtype=torch.float64, device=device), mask)
     logprobs, reference, values = sampled.clone(), torch.zeros_like(sampled), torch.zeros_like(sampled)
-    scores, kl = sampled.new_zeros(len(answers)), sampled.new_zeros(len(answers))
+    found, kl = sampled.new_zeros(len(answers)), sampled.new_zeros(len(answers))
+    trunk = isinstance(models.value, ValueHead)
     for rows in passes:
         part = [answers[row] for row in rows]
         width = max(len(answer.tokens) for answer in part)
-        theirs, all_theirs = answer_logprobs(models.reference, part, temperature)
+        with models.as_reference() as reader:
+            theirs, all_theirs = answer_logprobs(reader, part, temperature)
         reference[rows, :width] = theirs.to(logprobs.dtype)
-        if recompute or exact_kl:
-            own, all_own = answer_logprobs(models.policy, part, temperature)
-            if recompute:
-                logprobs[rows, :width] = own.to(logprobs.dtype)
+        if recompute or exact_kl or trunk:
+            reading = read(models, part, temperature)
+            if recompute or trunk:
+                logprobs[rows, :width] = reading.logprobs.to(logprobs.dtype)
             if exact_kl:
-                states = state_kl(all_own, all_theirs).to(kl.dtype)
+                states = state_kl(reading.everything, all_theirs).to(kl.dtype)
                 kl[rows] = _spread(states, _mask(part, device)).sum(1)
-            del all_own
+            own_values = reading.values
+            del reading
         del all_theirs
-        values[rows, :width] = answer_values(models.value, part).to(logprobs.dtype)
-        scores[rows] = answer_scores(models.reward, part).to(logprobs.dtype)
+        if not trunk:
+            own_values = answer_values(models.value, part)
+        values[rows, :width] = own_values.to(logprobs.dtype)
+        if scores is None:
+            found[rows] = answer_scores(models.reward, part).to(logprobs.dtype)
     if not exact_kl:
         kl = (logprobs - reference).mul(mask).sum(1)
     gap = float((logprobs - sampled).abs().sum() / mask.sum())
     ended = torch.tensor([answer.finish == "eos" for answer in answers], device=device)
-    return Episodes(answers, mask, ended, logprobs, reference, values, scores, kl, gap)
+    graded = found if scores is None else scores.to(found)
+    return Episodes(answers, mask, ended, logprobs, reference, values, graded, kl, gap)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the policy says in one forward pass: log π of the answers' tokens [b, T], log π of the vocabulary [N, V],
+    and the values [b, T] where their head is on it, else None. 0 in the padding; N counts tokens, row after row.
+    """
+
+    logprobs: Tensor
+    everything: Tensor
+    values: Tensor | None
+
+
+def read(models: Models, answers: Sequence[Sampled], temperature: float) -> Reading:
+    """One forward pass of the policy over the answers, with the value's head where it is on the policy."""
+    layout = lay(models.policy, _families(answers))
+    states = layout.hidden(models.policy)[layout.predictors]
+    logprobs, everything = token_logprobs(models.policy.get_output_embeddings()(states), layout.targets, temperature)
+    mask = _mask(answers, states.device)
+    values = _spread(models.value(states), mask) if isinstance(models.value, ValueHead) else None
+    return Reading(_spread(logprobs, mask), everything, values)
 
 
 def answer_logprobs(policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float) -> tuple[Tensor, Tensor]:
@@ -125,7 +170,7 @@ def answer_logprobs(policy: PreTrainedModel, answers: Sequence[Sampled], tempera
 
 
 def answer_values(value: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor:
-    """The value [b, T] of the state before each of the answers' tokens, 0 in the padding."""
+    """The value [b, T] of the state before each of the answers' tokens, 0 in the padding, by a model of its own."""
     layout = lay(value, _families(answers))
     values = heads.score(value, layout.hidden(value)[layout.predictors])
     return _spread(values, _mask(answers, values.device))

@@ -43,6 +43,31 @@ def whiten(values: Tensor, mask: Tensor, total: Sequence[float], eps: float = 1e
     return torch.where(mask, (values - mean) / math.sqrt(variance + eps), 0)
 
 
+def scale(values: Tensor, mask: Tensor, total: Sequence[float], eps: float = 1e-8) -> Tensor:
+    """Values divided by the whole batch's standard deviation over the mask, nothing subtracted; 0 outside of it.
+
+    For rewards: a shift would pay or charge every token and so change what the best answer is, a scale does not.
+    (lm-human-preferences subtracts the mean, scales and adds the mean back, which shifts where it is not 0.)
+    """
+    count, first, second = total
+    variance = max(second / count - (first / count) ** 2, 0.0)
+    return torch.where(mask, values / math.sqrt(variance + eps), 0)
+
+
+def adapted(beta: float, kl: float, *, target: float, answers: int, horizon: float) -> float:
+    """The next price β of a nat after `answers` answers of mean KL `kl`, in nats an answer (Ziegler et al. 2019, 2.2):
+
+    e = clip(kl / target − 1, −.2, .2),   β ← β (1 + e · answers / horizon)
+    """
+    error = min(max(kl / target - 1, -0.2), 0.2)
+    return beta * (1 + error * answers / horizon)
+
+
+def best_of_kl(n: int) -> float:
+    """KL in nats of the best of n answers to the policy that drew them: log n − (n − 1)/n (Stiennon et al. 2020)."""
+    return math.log(n) - (n - 1) / n
+
+
 def penalised(scores: Tensor, ended: Tensor, missing_eos_penalty: float) -> Tensor:
     """Scores [B] of the reward model, less the penalty where an answer did not end by itself (`ended` [B] False).
 
@@ -82,13 +107,15 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float)
 @dataclass(frozen=True)
 class ClippedLoss:
     """A clipped loss to be added up over micro-batches, and for the report, without gradient: how many tokens are
-    clipped, the sum of the ratios and the largest |ratio − 1|.
+    clipped, the sum of the ratios, the largest |ratio − 1|, and the sum of log π_old − log π_new: k1 of the KL from
+    the policy that sampled to the present one.
     """
 
     loss: Tensor
     clipped: Tensor
     ratio_sum: Tensor
     ratio_off: Tensor
+    moved: Tensor
 
 
 def policy_loss(
@@ -107,6 +134,7 @@ def policy_loss(
         clipped=((bound > free) & mask).sum(),
         ratio_sum=torch.where(mask, ratio.detach(), 0).sum(),
         ratio_off=(ratio.detach() - 1).abs().max(),
+        moved=torch.where(mask, old - new.detach(), 0).sum(),
     )
 
 

@@ -7,32 +7,35 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from exchange.records import Message
-from training.engine import ppo_math
+from training.engine import ppo_math, watch
 from training.engine.data import Question
 from training.engine.episodes import Episodes
 from training.engine.models import decode_completion
 from training.engine.runtime import Run, all_sum
 
-_KEPT = ("reward", "score", "kl", "eos_rate", "mean_length")
+_KEPT = ("reward", "score", "kl", "eos_rate", "mean_length", "distinct_2")
 
 
-def outcome(run: Run, judged: Episodes) -> dict[str, float]:
+def outcome(run: Run, judged: Episodes, beta: float) -> dict[str, float]:
     """Means over the answers of all ranks, `…_margin` 1.96 standard errors of them.
 
     `reward` is the score after the penalty for a missing end; `kl` is an answer's, in nats (see Episodes);
-    `objective` is reward − β·kl, what PPO maximises.
+    `objective` is reward − β·kl, what PPO maximises; `distinct_2` is the share of different pairs of neighbouring
+    tokens among all such pairs.
     """
-    beta = run.settings.kl_beta
-    reward, reward_margin, count = _estimate(run, final_rewards(run, judged))
-    kl, kl_margin, _ = _estimate(run, judged.kl)
-    score, ended, length = (_estimate(run, column)[0] for column in (judged.scores, judged.ended, judged.mask.sum(1)))
+    reward, reward_margin, count = estimate(run, final_rewards(run, judged))
+    kl, kl_margin, _ = estimate(run, judged.kl)
+    score, ended, length = (estimate(run, column)[0] for column in (judged.scores, judged.ended, judged.mask.sum(1)))
+    pairs, all_pairs = _pairs_of_all_ranks(run, [answer.tokens for answer in judged.answers])
     return {
         "reward": reward, "reward_margin": reward_margin, "score": score, "kl": kl, "kl_margin": kl_margin,
         "objective": reward - beta * kl, "eos_rate": ended, "mean_length": length, "answers": count,
+        "distinct_2": pairs / all_pairs if all_pairs else 1.0,
     }  # fmt: skip
 
 
@@ -51,7 +54,7 @@ def change(before: Sequence[float], after: Sequence[float]) -> dict[str, float]:
     return {"reward_change": float(moved.mean()), "reward_change_margin": margin}
 
 
-def _estimate(run: Run, column: Tensor) -> tuple[float, float, float]:
+def estimate(run: Run, column: Tensor) -> tuple[float, float, float]:
     """Mean over the answers of all ranks, 1.96 standard errors of it, and their count; in two passes: precise."""
     values = column.double()
     count, total = all_sum(run, [float(len(values)), float(values.sum())])
@@ -60,13 +63,32 @@ def _estimate(run: Run, column: Tensor) -> tuple[float, float, float]:
     return mean, 1.96 * math.sqrt(squares / max(count - 1, 1) / count), count
 
 
+def of_all_ranks(run: Run, mine: Sequence[float], count: int) -> list[float]:
+    """One number a question of the whole batch, of which rank r has the questions r, r + world, …; on every rank."""
+    whole = [0.0] * count
+    whole[run.rank :: run.world] = mine
+    return all_sum(run, whole)
+
+
+def _pairs_of_all_ranks(run: Run, answers: Sequence[Sequence[int]]) -> tuple[int, int]:
+    """Different and all pairs of neighbouring tokens in the answers of all ranks."""
+    found, count = watch.distinct(answers)
+    if run.world == 1:
+        return len(found), count
+    parts: list[tuple[set[tuple[int, ...]], int]] = [(set(), 0)] * run.world
+    dist.all_gather_object(parts, (found, count))
+    return len(set().union(*(pairs for pairs, _ in parts))), sum(part for _, part in parts)
+
+
 class Tally:
     """Sums over the tokens of an update, and what its first step looked like."""
 
     def __init__(self) -> None:
         self._sums: Counter[str] = Counter()
         self._ratio_off = 0.0
-        self._steps = 0
+        self._ptx = 0.0
+        self.steps = 0
+        self.stopped = False
         self._norms = [0.0, 0.0]
         self._first: tuple[float, float] = (0.0, 0.0)
 
@@ -76,11 +98,15 @@ class Tally:
         for name, value in sums.items():
             self._sums[name] += value
 
+    def add_ptx(self, loss: float) -> None:
+        """This rank's part of a step's mean pretraining loss a token."""
+        self._ptx += loss
+
     def end_step(self, norm: float, value_norm: float) -> None:
         """One optimizer step with its gradient norms."""
-        if self._steps == 0:
+        if self.steps == 0:
             self._first = (self._ratio_off, self._sums["clip_fraction"])
-        self._steps += 1
+        self.steps += 1
         self._norms = [self._norms[0] + norm, self._norms[1] + value_norm]
 
     def figures(self, run: Run) -> dict[str, float]:
@@ -91,14 +117,17 @@ class Tally:
         names = sorted(self._sums)
         totals = dict(zip(names, all_sum(run, [self._sums[name] for name in names]), strict=True))
         tokens = totals.pop("tokens")
+        pretraining = {"ptx_loss": all_sum(run, [self._ptx])[0] / self.steps} if run.settings.ptx_gamma else {}
         return {
             **{name: total / tokens for name, total in totals.items()},
+            **pretraining,
             "ratio_off": self._ratio_off,
             "first_ratio_off": self._first[0],
             "first_clipped": self._first[1],
-            "gradient_norm": self._norms[0] / self._steps,
-            "value_gradient_norm": self._norms[1] / self._steps,
-            "steps": self._steps,
+            "gradient_norm": self._norms[0] / self.steps,
+            "value_gradient_norm": self._norms[1] / self.steps,
+            "steps": self.steps,
+            "stopped_early": float(self.stopped),
         }
 
 
@@ -147,5 +176,5 @@ def rounded(figures: dict[str, float]) -> dict[str, float]:
 
 def _mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
     """Means over the iterations whose figure is finite: one that learned nothing for a NaN is noted and left out."""
-    finite = {name: [one[name] for one in figures if math.isfinite(one[name])] for name in _KEPT}
+    finite = {name: [one[name] for one in figures if math.isfinite(one.get(name, math.nan))] for name in _KEPT}
     return {name: sum(values) / len(values) for name, values in finite.items() if values}

@@ -120,7 +120,7 @@ def open_run(kind: str, directory: Path) -> Run:
     except settings_module.SettingsError as error:
         raise RunError(str(error)) from error
     inputs = config["inputs"]
-    for name in settings_module.REQUIRED_INPUTS[kind]:
+    for name in settings_module.required_inputs(settings):
         if not inputs.get(name) and not (name == "policy" and name in inputs):
             raise RunError(f"A run of kind {kind} needs {_article(name)}.")
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

@@ -15,11 +15,11 @@ from people.refusals import Refused
 from training.engine.config import (
     KINDS,
     PRESETS,
-    REQUIRED_INPUTS,
     SampleSettings,
     Settings,
     SettingsError,
     as_dict,
+    required_inputs,
     settings_for,
 )
 from training.models import Checkpoint, PublishedSnapshot, Run
@@ -81,7 +81,7 @@ def run_plan(
     if found is None:
         raise Refused(f"{project.name} has no snapshot {snapshot[:12]!r}.")
     _check_contents(found, kind, checked)
-    required = REQUIRED_INPUTS[kind]
+    required = required_inputs(checked)
     if models and "policies" not in required:
         raise Refused(f"{label} asks no models to answer; only Sample does.")
     if "policies" in required and not models:
