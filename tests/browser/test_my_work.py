@@ -108,6 +108,28 @@ def test_a_question_in_the_workplace_and_its_answer(open_page):
     expect(page.get_by_text("New for you", exact=False)).to_have_count(0)
 
 
+def test_the_key_to_submit_sends_the_form_that_one_is_in(open_page):
+    project, ada = everyday()
+    make_demonstration_task(project, prompt=make_prompt(project, "Which soap is best?"), priority=9)
+    page = open_page("/label/", ada)
+    page.get_by_role("button", name="Write answers").click()
+    page.wait_for_load_state()
+    page.get_by_label("Your answer").fill("Half an answer")
+    page.get_by_text("Ask the team about this task").click()
+    page.get_by_label("Ask the reviewers and managers").fill("May I name a brand?")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".post")).to_contain_text("May I name a brand?")
+    assert (Post.objects.get().text, Demonstration.objects.count()) == ("May I name a brand?", 0)
+    page.get_by_text("Skip", exact=True).click()
+    page.get_by_label("Outside my expertise").check()
+    here = page.url
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(lambda url: url != here)
+    skipped = Assignment.objects.get(task__prompt=Post.objects.get().task.prompt)
+    assert (skipped.state, skipped.skip_kind) == ("skipped", "expertise")
+    assert Demonstration.objects.count() == 0
+
+
 def test_a_reviewer_grades_and_the_labeler_sees_it(open_page):
     project, ada = everyday()
     mia = make_labeler(project, "mia", role=Role.REVIEWER)

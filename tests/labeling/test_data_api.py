@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from rest_framework.test import APIClient
 
 from labeling.models import (
@@ -259,6 +260,46 @@ def test_prompts_are_searched(project, manager):
     assert found("?split=valid") == ["pear"]
     assert found("?search=%25") == []
     assert found("?limit=1&offset=1") == ["pear"]
+
+
+def test_a_search_reads_the_newest_prompts_alone(project, manager, monkeypatch):
+    monkeypatch.setattr("labeling.selectors.prompts.SEARCHED", 20)
+    Prompt.objects.bulk_create(
+        Prompt(
+            project=project,
+            external_id=f"e{n}",
+            author=f"a{n}",
+            split="train",
+            messages=[{"role": "user", "content": f"t{n}."}],
+        )
+        for n in range(2_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE labeling_prompt")
+
+    def found(words: str) -> tuple[list[str], int]:
+        """What is found, and how many rows of the table were read for it."""
+        before = rows_read()
+        answer = manager.get("/api/v1/projects/demo/prompts/", {"search": words}).json()
+        return [prompt["external_id"] for prompt in answer["results"]], rows_read() - before
+
+    newest = Prompt.objects.order_by("-created_at", "-pk")[:21]
+    said = [prompt.messages[0]["content"] for prompt in newest]
+    # Looked through twice, to count and to show.
+    assert found(said[19])[0] == [newest[19].external_id]
+    assert found(said[20])[0] == []
+    assert found(said[0])[1] < 200
+    ids, read = found("a7")
+    assert ids == ["e7"]
+    assert read < 20
+
+
+def rows_read() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'labeling_prompt'"
+        )
+        return cursor.fetchone()[0]
 
 
 def test_a_prompt_with_its_labels(project, manager):

@@ -7,6 +7,7 @@ import pytest
 from labeling.models import Assignment, ProjectSetup, Ranking
 from labeling.services.assignments import assignment_release
 from labeling.services.claims import assignment_claim_next
+from labeling.services.corrections import label_correct
 from labeling.services.rankings import ranking_submit
 from people.models import Project
 from tests.labeling.work import completion_ids, make_labeler, make_project, make_ranking_task
@@ -66,6 +67,23 @@ def test_a_third_that_settles_it_ends_it(project, people):
         rank(person, project, groups)
     task.refresh_from_db()
     assert (task.wanted, task.taken) == (3, 3)  # mean 1/3 is above .30
+
+
+def test_a_correction_that_disagrees_asks_for_one_more(project, people):
+    task = make_ranking_task(project, overlap=2)
+    a, b, c = completion_ids(task)
+    rank(people[0], project, [[a], [b], [c]])
+    second = rank(people[1], project, [[a], [b], [c]])
+    task.refresh_from_db()
+    assert task.wanted is None
+    label_correct(assignment_id=second.pk, labeler=people[1], key="again", groups=[[c], [b], [a]])
+    task.refresh_from_db()
+    assert (task.wanted, task.taken) == (3, 2)
+    # Agreeing after all takes no slot back: somebody may be at it already.
+    label_correct(assignment_id=second.pk, labeler=people[1], key="once more", groups=[[a], [b], [c]])
+    task.refresh_from_db()
+    assert (task.wanted, task.taken) == (3, 2)
+    assert assignment_claim_next(labeler=people[2], project=project).task == task
 
 
 def test_it_is_off_unless_the_project_asks(project, people):

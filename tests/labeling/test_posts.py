@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from labeling.models import Announcement, Post
 from labeling.selectors.progress import announcements_for
@@ -67,6 +69,28 @@ def test_an_answer_goes_to_the_asker_alone_or_to_all(project, task, mia):
         ("bob", ["How long?", "Short."]),
         (None, ["Stay friendly."]),
     ]
+
+
+def test_other_labelers_are_not_told_who_asked(project, task, mia):
+    ada, of_ada = hold(project, "ada")
+    bob, of_bob = hold(project, "bob")
+    question_ask(assignment=of_ada, labeler=ada, text="May I name a brand?")
+    answer_give(task=task, author=mia, asker=ada, text="No.", to_all=True)
+
+    def said(person, path) -> list[tuple[str, str, str | None]]:
+        api = APIClient()
+        api.force_authenticate(person)
+        return [(post["author"], post["text"], post["asked_by"]) for post in api.get(f"/api/v1/{path}").json()]
+
+    thread = [("ada", "May I name a brand?", "ada"), ("mia", "No.", "ada")]
+    assert said(ada, f"assignments/{of_ada.pk}/posts/") == thread
+    assert said(bob, f"assignments/{of_bob.pk}/posts/") == [("mia", "No.", None)]
+    assert said(mia, f"tasks/{task.pk}/posts/") == thread
+    pages = Client()
+    pages.force_login(bob)
+    page = pages.get(f"/label/a/{of_bob.pk}/talk/").content.decode()
+    assert "No." in page
+    assert "ada" not in page
 
 
 def test_a_question_waits_until_it_is_answered_or_settled(project, task, mia):
