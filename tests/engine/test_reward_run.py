@@ -20,7 +20,8 @@ from training.engine.data import Group
 from training.engine.layout import Layout
 from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import encode_completion, encode_prompt, load_reward
-from training.engine.reward import accumulate, score_families
+from training.engine.reward import accumulate
+from training.engine.scoring import score_families
 
 LEARN = {"epochs": 8, "batch_prompts": 3, "learning_rate": 0.01, "max_length": 200}
 
@@ -112,10 +113,10 @@ def test_a_skipped_step_does_not_cost_the_run(make_snapshot, run_script, monkeyp
     """The second ranking's loss is NaN: its step is skipped and the run's figures are of the others."""
     real, calls = reward.kway_loss, 0
 
-    def once_not_finite(scores, targets):
+    def once_not_finite(scores, targets, **options):
         nonlocal calls
         calls += 1
-        return real(scores, targets) * (math.nan if calls == 2 else 1.0)
+        return real(scores, targets, **options) * (math.nan if calls == 2 else 1.0)
 
     monkeypatch.setattr(reward, "kway_loss", once_not_finite)
     ran = run_script("reward", make_snapshot(), LEARN)
@@ -129,10 +130,10 @@ def test_a_skipped_step_does_not_cost_the_run(make_snapshot, run_script, monkeyp
 def test_a_figure_without_a_finite_part_is_absent(make_snapshot, run_script, monkeypatch):
     real, calls = reward.kway_loss, 0
 
-    def first_step_not_finite(scores, targets):
+    def first_step_not_finite(scores, targets, **options):
         nonlocal calls
         calls += 1
-        return real(scores, targets) * (math.nan if calls <= 3 else 1.0)
+        return real(scores, targets, **options) * (math.nan if calls <= 3 else 1.0)
 
     monkeypatch.setattr(reward, "kway_loss", first_step_not_finite)
     ran = run_script("reward", make_snapshot(), {**LEARN, "epochs": 1})  # 3 steps, so a quarter is 1

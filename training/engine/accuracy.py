@@ -1,4 +1,4 @@
-"""How often a reward model orders two completions as the person did, with an honest interval.
+"""How well a reward model orders completions as the person did, with an honest interval.
 
 The tie rule: pairs that the person tied do not count; a pair that the model ties counts as half right. Pairs of one
 prompt depend on each other, so the interval resamples whole groups.
@@ -6,6 +6,7 @@ prompt depend on each other, so the interval resamples whole groups.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,9 +39,33 @@ def count_pairs(scores: Sequence[float], ranks: Sequence[int]) -> tuple[float, i
     return right, pairs
 
 
+def tied_pairs(ranks: Sequence[int]) -> int:
+    """How many pairs the person tied."""
+    return sum(math.comb(ranks.count(rank), 2) for rank in set(ranks))
+
+
+def kendall_tau(scores: Sequence[float], ranks: Sequence[int]) -> float | None:
+    """Kendall's τ-b of scores (more is better) and ranks (less is better): 1 for the same order, −1 for the opposite.
+
+    (concordant − discordant) / √((pairs − pairs tied in scores)(pairs − pairs tied in ranks)), Kendall 1945. None
+    where either ties everything.
+    """
+    right, ordered = count_pairs(scores, ranks)
+    pairs = math.comb(len(ranks), 2)
+    apart = pairs - sum(math.comb(list(scores).count(score), 2) for score in set(scores))
+    if not ordered or not apart:
+        return None
+    return (2 * right - ordered) / math.sqrt(ordered * apart)  # a pair tied in the scores alone adds ½ − ½
+
+
 def pair_accuracy(groups: Sequence[tuple[Sequence[float], Sequence[int]]], *, seed: int = 0) -> PairAccuracy | None:
     """Accuracy over all pairs of all groups of (scores, ranks); None where no pair has an order."""
-    counts = [count for scores, ranks in groups if (count := count_pairs(scores, ranks))[1] > 0]
+    return share_right([count_pairs(scores, ranks) for scores, ranks in groups], seed=seed)
+
+
+def share_right(groups: Sequence[tuple[float, int]], *, seed: int = 0) -> PairAccuracy | None:
+    """Σ right / Σ pairs of groups of (right, pairs), those without a pair left out; None where there is no pair."""
+    counts = [count for count in groups if count[1] > 0]
     if not counts:
         return None
     table = torch.tensor(counts, dtype=torch.float64)

@@ -22,6 +22,7 @@ __all__ = [
 ]  # fmt: skip
 KINDS = ("sft", "reward", "ppo", "sample")
 PRESETS = ("paper", "small", "cpu")
+_MOST_TEXT = 500
 _SHOWN = 60  # characters of a wrong value that its sentence repeats
 REQUIRED_INPUTS: dict[str, tuple[str, ...]] = {
     "sft": ("snapshot",),
@@ -73,6 +74,8 @@ def settings_for(kind: str, preset: str = "cpu", overrides: dict[str, Any] | Non
     settings = cls(**values)
     if isinstance(settings, PPOSettings):
         _check_ppo(settings)
+    if isinstance(settings, RewardSettings):
+        _check_reward(settings)
     return settings
 
 
@@ -110,6 +113,8 @@ def _checked(info: FieldInfo, value: Any) -> Any:
         if value not in info.choices:
             raise SettingsError(f"{info.name} must be one of {', '.join(info.choices)}, not {_shown(value)}.")
         return value
+    if info.type == "str":
+        return _text(info, value)
     number = _number(info, value)
     low, high = info.minimum, info.maximum
     if (low is not None and number < low) or (high is not None and number > high):
@@ -117,6 +122,12 @@ def _checked(info: FieldInfo, value: Any) -> Any:
             f"{info.name} must be between {_plain(low)} and {_plain(high)}, not {_cut(_plain(number))}."
         )
     return number
+
+
+def _text(info: FieldInfo, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MOST_TEXT or not value.isprintable():
+        raise SettingsError(f"{info.name} must be one line of text of at most {_MOST_TEXT} characters.")
+    return value.strip()
 
 
 def _number(info: FieldInfo, value: Any) -> int | float:
@@ -170,4 +181,14 @@ def _check_ppo(settings: PPOSettings) -> None:
     if settings.episodes < settings.rollout_batch:
         raise SettingsError(
             f"episodes must be at least rollout_batch, but {settings.episodes} is less than {settings.rollout_batch}."
+        )
+
+
+def _check_reward(settings: RewardSettings) -> None:
+    if settings.folds == 1:
+        raise SettingsError("folds must be 0 or between 2 and 100: with one group nobody is left to learn from.")
+    if settings.fold >= max(1, settings.folds):
+        raise SettingsError(
+            f"fold must be between 0 and {max(1, settings.folds) - 1}, one of {settings.folds} folds, not "
+            f"{settings.fold}."
         )

@@ -9,69 +9,88 @@ people's demonstrations to 0.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
+from exchange.envelope import read_manifest
 from training.engine import accuracy, checkpoint, data, heads
 from training.engine.attention import has_tree_attention
 from training.engine.config import RewardSettings
-from training.engine.data import Dialogue, Group, Item
+from training.engine.data import Dialogue, Group
 from training.engine.errors import RunError
-from training.engine.layout import Family, lay
+from training.engine.folds import left_out_labelers
+from training.engine.layout import Family
 from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.reward_report import agreement_figures, fold_figures, report
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
+from training.engine.scoring import passes, score_all, score_families
 from training.engine.state import Keeper
 
 
 def main(run: Run) -> Result:
     """Train on the snapshot's rankings and write checkpoints/final."""
     settings: RewardSettings = run.settings
-    report = run.report
-    report.progress("load", 0, 1)
+    if settings.backbone:
+        if (run.inputs.get("policy") or {}).get("path"):
+            raise RunError(
+                "A reward model starts either from a policy or from the backbone that is set, not from both."
+            )
+        run = replace(run, inputs={**run.inputs, "base_model": settings.backbone})
+    notes = run.report
+    notes.progress("load", 0, 1)
     folder = data.open_snapshot(run.inputs)
     model, tokenizer = new_reward(
         run.inputs, run.inputs.get("policy"), seed=settings.seed, dtype=torch.float32, device=run.device
     )
     check_length(model, settings.max_length)
     checkpoint.check_space(run, model)
-    report.progress("load", 1, 1)
+    notes.progress("load", 1, 1)
     if settings.layout == "prefix" and not has_tree_attention(model):
-        report.note(
-            "This architecture's attention cannot share the prompt between completions; rows are used instead."
-        )
+        notes.note("This architecture's attention cannot share the prompt between completions; rows are used instead.")
 
-    found = data.ranking_groups(folder, tokenizer, split="train", max_length=settings.max_length)
-    useful = [group for group in found.items if _teaches(group, settings.ties)]
+    margins = (settings.margin_1, settings.margin_2, settings.margin_3, settings.margin_4)
+    found, held = (
+        data.ranking_groups(folder, tokenizer, split=split, max_length=settings.max_length, margins=margins)
+        for split in ("train", "valid")
+    )
+    people = {group.labeler for group in [*found.items, *held.items]}
+    left_out = left_out_labelers(people, folds=settings.folds, fold=settings.fold) if settings.folds else set()
+    useful = [g for g in found.items if _teaches(g, settings.ties) and g.labeler not in left_out]
+    ties_only = sum(not _teaches(group, settings.ties) for group in found.items)
     if not useful:
         raise RunError(
             "The snapshot has no training ranking with two completions of different rank of at most "
-            f"{settings.max_length:,} tokens."
+            f"{settings.max_length:,} tokens{' by people who are not left out' if left_out else ''}."
         )
     train, beyond = data.within_budget(useful, settings.max_train_tokens, _tokens, seed=settings.seed)
-    held = data.ranking_groups(folder, tokenizer, split="valid", max_length=settings.max_length)
     ordered = [group for group in held.items if _teaches(group, "drop")]
     valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
     train_pairs = sum(_pairs(group, settings.ties) for group in train)
-    report.note(
+    notes.note(
         f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(_tokens, train)):,} tokens). Left out: "
         f"{found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
-        f"{len(found.items) - len(useful):,} rankings of ties only; {beyond:,} beyond the token budget."
+        f"{ties_only:,} rankings of ties only; {beyond:,} beyond the token budget."
     )
+    if left_out:
+        notes.note(
+            f"{len(left_out):,} of {len(people - {''}):,} labelers are left out of training and judged apart: "
+            f"{len(found.items) - ties_only - len(useful):,} training rankings less."
+        )
     if valid:
-        report.note(
+        notes.note(
             f"Validating on {len(valid):,} of {len(ordered):,} rankings. Left out: {held.left_out_long:,} completions "
             f"over {settings.max_length:,} tokens with their prompt; {len(ordered) - len(valid):,} rankings "
             "beyond the limit."
         )
     else:
-        report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
+        notes.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
 
     set_dropout(model, 0.0)
     model.train()
@@ -80,25 +99,29 @@ def main(run: Run) -> Result:
     progress = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0, "losses": []}
     divergence = Divergence(progress["in_a_row"])
     clock = Clock(progress["clock"])
-    total = data.step_count(len(train), settings.batch_prompts, settings.epochs)
-    batches = data.steps(train, settings.batch_prompts, settings.epochs, seed=settings.seed)
+    elements, batch_size = train, settings.batch_prompts
+    if settings.grouping == "pairs":  # shuffled pairs, in as many steps
+        elements = [pair for group in train for pair in pairs_of(group, settings.ties)]
+        batch_size = -(-len(elements) // data.step_count(len(train), settings.batch_prompts, 1))
+    total = data.step_count(len(elements), batch_size, settings.epochs)
+    batches = data.steps(elements, batch_size, settings.epochs, seed=settings.seed)
     with keeper.keeping(optimizer=optimizer):
         for step, batch in islice(enumerate(batches), progress["step"], None):
-            report.progress("train", step, total)
-            loss_sum, right, pairs = accumulate(model, batch, settings, rank=run.rank, world=run.world)
+            notes.progress("train", step, total)
+            done = accumulate(model, batch, settings, rank=run.rank, world=run.world)
             lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
-            divergence.check(norm, step, report)
-            loss, right, pairs = all_sum(run, [loss_sum, right, pairs])
+            loss, right, pairs, *blame = all_sum(run, [done.loss, done.right, done.pairs, *done.blame])
+            divergence.check(norm, step, notes, [g.id for g, count in zip(batch, blame, strict=True) if count])
             progress["losses"].append(loss if math.isfinite(loss) else None)  # a skipped step's loss may be NaN
             progress["tokens"] += sum(map(_tokens, batch))
             progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
-            report.metrics(
+            notes.metrics(
                 step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
                 tokens_per_second=progress["tokens"] / clock.seconds,
             )  # fmt: skip
             keeper.end_step(step + 1, progress)
-    report.progress("train", total, total)
+    notes.progress("train", total, total)
 
     optimizer.restore()  # what follows is of the weights that are saved, not of their rounding
     model.eval()
@@ -109,7 +132,7 @@ def main(run: Run) -> Result:
         "train_tokens": progress["tokens"],
         "steps": total,
         "left_out_long": found.left_out_long,
-        "left_out_ties": len(found.items) - len(useful),
+        "left_out_ties": ties_only,
         "left_out_budget": beyond,
         "valid_left_out_long": held.left_out_long,
         "valid_left_out_budget": len(ordered) - len(valid),
@@ -119,77 +142,84 @@ def main(run: Run) -> Result:
     for name, part in (("train_loss_start", losses[:quarter]), ("train_loss_end", losses[-quarter:])):
         if finite := [loss for loss in part if loss is not None]:
             summary[name] = round(sum(finite) / len(finite), 5)
-    summary |= evaluate(run, model, valid, step=total)
+    summary |= evaluate(run, model, valid, left_out, step=total)
+    summary |= agreement_figures(read_manifest(folder)["meta"])
     spoken = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
     summary |= set_bias(run, model, spoken)
-    report.progress("save", 0, 1)
+    notes.progress("save", 0, 1)
     path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
-    report.progress("save", 1, 1)
+    notes.progress("save", 1, 1)
     keeper.clear()
     return Result(summary, checkpoint=path, digest=digest)
 
 
+@dataclass
+class Step:
+    """A rank's share of a step: its loss, its right and all ordered pairs, and a 1 for each ranking of the batch whose
+    loss is not finite.
+    """
+
+    blame: list[float]
+    loss: float = 0.0
+    right: float = 0.0
+    pairs: int = 0
+
+
 def accumulate(
     model: PreTrainedModel, batch: list[Group], settings: RewardSettings, *, rank: int = 0, world: int = 1
-) -> tuple[float, float, int]:
-    """Add a step's gradients of this rank's share; return its loss, and its right and all ordered pairs.
+) -> Step:
+    """Add a step's gradients of this rank's share.
 
     The loss is the weighted mean over the whole step's prompts: neither passes nor ranks change what a prompt weighs.
     """
     denominator = sum(group.weight for group in batch)
-    passes = _passes(model, batch, _family, settings)
-    loss_sum, right, pairs = 0.0, 0.0, 0
-    for part in passes[rank::world]:
+    done = Step(blame=[0.0] * len(batch))
+    order = passes(model, range(len(batch)), lambda index: _family(batch[index]), settings)
+    for part in order[rank::world]:
         loss = torch.zeros((), device=model.device)
-        scored = score_families(model, _families(part), settings.layout, most=settings.micro_tokens)
-        for group, scores in zip(part, scored, strict=True):
-            targets = pair_targets(group.ranks, settings.ties, model.device)
-            loss = loss + group.weight / denominator * kway_loss(scores, targets)
-            group_right, group_pairs = accuracy.count_pairs(scores.tolist(), group.ranks)
-            right, pairs = right + group_right, pairs + group_pairs
+        families = [_family(batch[index]) for index in part]
+        scored = score_families(model, families, settings.layout, most=settings.micro_tokens)
+        for index, scores in zip(part, scored, strict=True):
+            group = batch[index]
+            own = kway_loss(
+                scores, pair_targets(group.ranks, settings.ties, model.device, smoothing=settings.label_smoothing),
+                heights=group.heights or None, centring=settings.centring,
+            )  # fmt: skip
+            loss = loss + group.weight / denominator * own
+            right, pairs = accuracy.count_pairs(scores.tolist(), group.ranks)
+            done.right, done.pairs = done.right + right, done.pairs + pairs
+            done.blame[index] = float(not math.isfinite(float(own.detach())))
         loss.backward()
-        loss_sum += float(loss.detach())
-    return loss_sum, right, pairs
+        done.loss += float(loss.detach())
+    return done
 
 
-def score_families(
-    model: PreTrainedModel, families: list[Family], layout: str = "prefix", *, most: int | None = None
-) -> list[torch.Tensor]:
-    """Scores (K,) of each family's completions at their end tokens, in fp32 at least, bias included.
-
-    `most` tokens a pass are kept whole for the backward pass (see Layout.hidden).
-    """
-    laid = lay(model, families, packed=layout == "prefix")
-    scores = heads.score(model, laid.hidden(model, most=most)[laid.ends])
-    return list(scores.split([len(completions) for _, completions in families]))
+def pairs_of(group: Group, ties: str) -> list[Group]:
+    """Each pair of a ranking that teaches something as a ranking of its own, with the same weight."""
+    found = []
+    for i, j in combinations(range(len(group.ranks)), 2):
+        if group.ranks[i] != group.ranks[j] or ties == "half":
+            ranks = [int(group.ranks[i] > group.ranks[j]), int(group.ranks[j] > group.ranks[i])]
+            heights = [group.heights[i], group.heights[j]] if group.heights else []
+            completions = [group.completions[i], group.completions[j]]
+            found.append(replace(group, completions=completions, ranks=ranks, heights=heights))
+    return found
 
 
 @torch.no_grad()
-def evaluate(run: Run, model: PreTrainedModel, groups: list[Group], *, step: int) -> dict[str, float | int | str]:
-    """Pair accuracy on held-out rankings with its interval, and their mean loss with ties dropped."""
+def evaluate(
+    run: Run, model: PreTrainedModel, groups: list[Group], left_out: set[str], *, step: int
+) -> dict[str, Any]:
+    """What held-out rankings say of the model (reward_report), those of the labelers left out apart."""
     if not groups:
         return {}
-    scored = _scored(run, model, _families(groups), "eval")
-    measured = accuracy.pair_accuracy([(s, group.ranks) for s, group in zip(scored, groups, strict=True)])
-    losses = [
-        float(kway_loss(torch.tensor(s, dtype=torch.float64), pair_targets(group.ranks)))
-        for s, group in zip(scored, groups, strict=True)
-    ]
-    loss = sum(losses) / len(losses)
-    run.report.eval(step, accuracy=measured.accuracy, loss=loss)
-    figures = {
-        "valid_loss": round(loss, 5),
-        "valid_accuracy": round(measured.accuracy, 5),
-        "valid_pairs": measured.pairs,
-        "valid_groups": measured.groups,
-        "tie_rule": accuracy.TIE_RULE,
-    }
-    if measured.low is not None:
-        figures |= {
-            "valid_accuracy_low": round(measured.low, 5),
-            "valid_accuracy_high": round(measured.high, 5),
-            "interval_rule": accuracy.INTERVAL_RULE,
-        }
+    scored = score_all(run, model, _families(groups), "eval")
+    judged = list(zip(groups, scored, strict=True))
+    figures = report([one for one in judged if one[0].labeler not in left_out])
+    if figures:
+        run.report.eval(step, accuracy=figures["valid_accuracy"], loss=figures["valid_loss"])
+    if left_out:
+        figures |= fold_figures([one for one in judged if one[0].labeler in left_out])
     return figures
 
 
@@ -207,7 +237,7 @@ def set_bias(run: Run, model: PreTrainedModel, spoken: data.Selection[Dialogue])
     families: list[Family] = [(item.prompt, [item.completion]) for item in chosen]
 
     def mean() -> float:
-        return sum(scores[0] for scores in _scored(run, model, families, "bias")) / len(families)
+        return sum(scores[0] for scores in score_all(run, model, families, "bias")) / len(families)
 
     before = mean()
     if not math.isfinite(before):
@@ -221,44 +251,6 @@ def set_bias(run: Run, model: PreTrainedModel, spoken: data.Selection[Dialogue])
         "bias_left_out_long": spoken.left_out_long,
         "bias_left_out_budget": beyond,
     }
-
-
-def _scored(run: Run, model: PreTrainedModel, families: list[Family], phase: str) -> list[list[float]]:
-    """Scores of all families in their order, forwarded by length, shared out over the ranks."""
-    order = _passes(model, range(len(families)), families.__getitem__, run.settings)
-    flat = [0.0] * sum(len(completions) for _, completions in families)
-    starts = [0]
-    for _, completions in families:
-        starts.append(starts[-1] + len(completions))
-    for done, part in enumerate(order):
-        run.report.progress(phase, done, len(order))
-        if done % run.world == run.rank:
-            for index, scores in zip(
-                part, score_families(model, [families[i] for i in part], run.settings.layout), strict=True
-            ):
-                flat[starts[index] : starts[index + 1]] = scores.tolist()
-    run.report.progress(phase, len(order), len(order))
-    flat = all_sum(run, flat)
-    return [flat[start:end] for start, end in itertools.pairwise(starts)]
-
-
-def _passes(
-    model: PreTrainedModel, items: Iterable[Item], family: Callable[[Item], Family], settings: RewardSettings
-) -> list[list[Item]]:
-    """Cut items into forward passes of at most `micro_tokens`, counted in the layout that `score_families` uses."""
-    if settings.layout == "prefix" and has_tree_attention(model):
-        return data.micro_batches(items, settings.micro_tokens, lambda item: _packed(family(item)), padded=False)
-    return data.micro_batches(
-        items, settings.micro_tokens, lambda item: _width(family(item)), lines=lambda item: len(family(item)[1])
-    )
-
-
-def _packed(family: Family) -> int:
-    return len(family[0]) + sum(map(len, family[1]))
-
-
-def _width(family: Family) -> int:
-    return len(family[0]) + max(map(len, family[1]))
 
 
 def _family(group: Group) -> Family:

@@ -20,11 +20,16 @@ _GROUPS = {
         *("max_length", "max_prompt_length", "prompts_split", "max_prompts", "samples_per_prompt", "eval_prompts"),
         *("eval_every", "best_of", "ptx_examples", "ptx_length"),
         *("max_train_tokens", "max_eval_tokens", "max_eval_groups", "max_bias_tokens"),
+        *("folds", "fold"),
     ),
     "Learning": (
         *("epochs", "episodes", "batch_size", "batch_prompts", "rollout_batch", "minibatch", "inner_epochs"),
         *("learning_rate", "value_learning_rate", "warmup_steps", "warmup_iterations", "weight_decay", "dropout"),
-        *("max_grad_norm", "ties", "lora_rank", "lora_alpha"),
+        *("max_grad_norm", "lora_rank", "lora_alpha"),
+    ),
+    "Reward model": (
+        *("backbone", "ties", "grouping", "label_smoothing", "centring"),
+        *("margin_1", "margin_2", "margin_3", "margin_4"),
     ),
     "PPO": (
         *("reward", "missing_eos_penalty", "kl_beta", "kl_control", "kl_target", "kl_horizon", "kl_stop"),
@@ -53,6 +58,11 @@ _LABELS = {
     "select_max_kl": "Most KL to save",
     "best_of": "Best of N",
     "max_grad_norm": "Max gradient norm",
+    "fold": "Fold left out",
+    "margin_1": "Margin of strength 1",
+    "margin_2": "Margin of strength 2",
+    "margin_3": "Margin of strength 3",
+    "margin_4": "Margin of strength 4",
     "dtype": "Precision",
     "lora_rank": "LoRA rank",
     "lora_alpha": "LoRA α",
@@ -131,6 +141,8 @@ def _setting(info: FieldInfo, usual: Any) -> forms.Field:
     if info.choices is not None:
         choices = [(choice, choice) for choice in info.choices]
         return forms.ChoiceField(required=False, choices=choices, initial=usual, label=label, help_text=text)
+    if info.type == "str":
+        return forms.CharField(required=False, initial=usual, label=label, help_text=text)
     bounds = {"min": info.minimum, "max": info.maximum, "step": "1" if info.type == "int" else "any"}
     widget = forms.NumberInput({name: value for name, value in bounds.items() if value is not None})
     # Text, not a number: the engine's own rules read it and say what is wrong with it.

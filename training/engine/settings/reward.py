@@ -8,6 +8,11 @@ from typing import Any
 from training.engine.settings import common
 
 
+def _margin(strength: str, usual: str) -> Any:
+    text = f"Margin that a pair of {strength} must be apart; neighbours' margins add up."
+    return common.setting(0.0, text, source=f"not in the paper; Llama 2, table 27: {usual}", minimum=0.0, maximum=10.0)
+
+
 @dataclass(frozen=True)
 class RewardSettings:
     """The reward model over all K-choose-2 pairs of a prompt (IG section 3.5, eq. 1, and appendix C.2)."""
@@ -15,6 +20,10 @@ class RewardSettings:
     seed: int = common.seed()
     dtype: str = common.dtype()
     save_minutes: float = common.save_minutes()
+    backbone: str = common.setting(
+        "", "Folder or hub id of the model to build on, a causal model or an encoder such as BERT; empty: the policy "
+        "to start from, or the base model.", source="IG 3.5: the SFT model",
+    )  # fmt: skip
     epochs: int = common.setting(
         1, "Passes over the ranking groups.", source="IG C.2: more overfit", minimum=1, maximum=100
     )
@@ -29,6 +38,23 @@ class RewardSettings:
         "drop", "What a tie teaches: nothing (drop) or equal scores (half).", source="IG 3.5: dropped",
         choices=("drop", "half"),
     )  # fmt: skip
+    grouping: str = common.setting(
+        "prompt", "All pairs of a ranking learned together, every prompt alike (prompt), or each pair by itself, "
+        "shuffled among all, in as many steps (pairs).", source="IG 3.5: together; shuffled overfits",
+        choices=("prompt", "pairs"),
+    )  # fmt: skip
+    label_smoothing: float = common.setting(
+        0.0, "Share of pairs whose label is taken for wrong; the least loss is then at this chance of being wrong.",
+        source="not in the paper", minimum=0.0, maximum=0.49,
+    )  # fmt: skip
+    centring: float = common.setting(
+        0.0, "Weight of (score + score)² of each pair, which keeps scores near 0.",
+        source="not in the paper; Eisenstein et al. 2023: .01", minimum=0.0, maximum=100.0,
+    )  # fmt: skip
+    margin_1: float = _margin("the least strength, 1", "0 or 1/3")
+    margin_2: float = _margin("strength 2", "1/3 or 2/3")
+    margin_3: float = _margin("strength 3", "2/3 or 1")
+    margin_4: float = _margin("strength 4, where four are asked", "1")
     layout: str = common.setting(
         "prefix", "Forward each prompt once for all its completions (prefix), or once for each (rows).",
         source="equal results; prefix is faster", choices=("prefix", "rows"),
@@ -38,6 +64,13 @@ class RewardSettings:
     max_train_tokens: int = common.budget("the training groups in one epoch, each prompt counted once")
     max_eval_groups: int = common.setting(0, "Most validation groups; 0 is no limit.", minimum=0, maximum=10**9)
     max_bias_tokens: int = common.budget("the demonstrations whose mean score the bias sets to 0")
+    folds: int = common.setting(
+        0, "Deal the labelers into this many groups and leave one out of training, to be judged apart; 0 leaves none "
+        "out.", source="IG 3.5: 5 in a check of generalisation", minimum=0, maximum=100,
+    )  # fmt: skip
+    fold: int = common.setting(
+        0, "Which group of labelers is left out, from 0.", source="IG 3.5: each in turn", minimum=0, maximum=99
+    )
 
 
 # A smaller model than the paper's 1.3B needs a larger step; few data and one or two epochs need it larger still.
