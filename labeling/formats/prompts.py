@@ -13,6 +13,7 @@ from pathlib import Path
 
 from exchange.records import Message
 from labeling.fewshot import EXAMPLES_MAX, expand
+from labeling.formats.parquet import parse_parquet
 from labeling.formats.parsed import (
     LineError,
     ParsedCompletion,
@@ -26,7 +27,7 @@ from labeling.formats.parsed import (
     messages_from,
 )
 from labeling.formats.reading import PARQUET, Position, parse_json_lines
-from labeling.formats.tables import parse_csv, parse_parquet
+from labeling.formats.tables import parse_csv
 
 _CONTENT = ("prompt", "text", "messages", "few_shot")
 _STRUCTURED = ("messages", "few_shot", "completions", "ranking")

@@ -117,7 +117,7 @@ def test_instances_that_repeat_a_long_instruction_are_bounded(project):
 
 
 def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("labeling.formats.tables.MAX_UNPACKED", 64 * MIB)
+    monkeypatch.setattr("labeling.formats.parquet.MAX_UNPACKED", 64 * MIB)
     path = tmp_path / "bomb.parquet"
     texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 100_000), pyarrow.array(["x" * MIB]))
     parquet.write_table(pyarrow.table({"prompt": texts}), path)
@@ -128,10 +128,42 @@ def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatc
 
 
 def test_a_column_that_says_it_is_huge_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("labeling.formats.tables._MAX_COLUMN", 1000)
+    monkeypatch.setattr("labeling.formats.parquet._MAX_COLUMN", 1000)
     path = tmp_path / "large.parquet"
     parquet.write_table(pyarrow.table({"prompt": [f"{n} " * 100 for n in range(100)]}), path)
     with pytest.raises(FileError, match=r"^The Parquet file has a row group too large to read"):
+        list(parse_file(path, "prompts"))
+
+
+def messages_of(texts: list[str], length: int) -> pyarrow.ListArray:
+    """A column of messages, `length` of them in each row, whose contents are of `texts` in turn."""
+    count = length * len(texts)
+    contents = pyarrow.DictionaryArray.from_arrays(pyarrow.array([n // length for n in range(count)]), texts)
+    messages = pyarrow.StructArray.from_arrays([pyarrow.array(["user"] * count), contents], ["role", "content"])
+    return pyarrow.ListArray.from_arrays(range(0, count + 1, length), messages)
+
+
+def test_a_parquet_row_of_lists_that_repeat_a_long_text_is_not_spelled_out(tmp_path):
+    path = tmp_path / "bomb.parquet"
+    lines = [*("ab"), "x" * MIB]
+    table = pyarrow.table({"messages": messages_of(lines, 999), "category": ["a", "b", "c"]})
+    parquet.write_table(table, path, dictionary_pagesize_limit=64 * MIB)
+    assert path.stat().st_size < MIB
+    with at_most(20):
+        first, second, bomb = parse_file(path, "prompts")
+    assert isinstance(first, ParsedLine)
+    assert isinstance(second, ParsedLine)
+    assert second.prompts[0].messages[998].content == "b"
+    assert bomb == Problem(3, "the lists of the row hold more than 64 MiB of text")
+
+
+def test_text_inside_lists_counts_towards_what_a_parquet_file_may_unpack_to(tmp_path, monkeypatch):
+    monkeypatch.setattr("labeling.formats.parquet.MAX_UNPACKED", 8 * MIB)
+    path = tmp_path / "bomb.parquet"
+    parquet.write_table(
+        pyarrow.table({"messages": messages_of(["x" * MIB] * 3, 3)}), path, dictionary_pagesize_limit=64 * MIB
+    )
+    with pytest.raises(FileError, match=r"^The Parquet file unpacks to more than"):
         list(parse_file(path, "prompts"))
 
 
