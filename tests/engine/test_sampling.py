@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from training.engine import sampling
 from training.engine.base import tiny_model
+from training.engine.packing import packed_weights
 
 EOS, PAD = 2, 0
 PROMPTS = [[10, 11, 12, 13, 14, 15, 16], [20], [30, 31, 32], [40, 41, 42, 43], [30, 31, 32]]
@@ -67,6 +69,44 @@ def test_logprobs_stay_right_while_rows_end_and_are_removed(ending_model):
         torch.testing.assert_close(torch.tensor(answer.logprobs, dtype=torch.float64), expected, atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_packed_weights_multiply_as_the_layers_do_and_leave_no_trace(dtype, tolerance):
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.Linear(128, 64, bias=False)).to(dtype)
+    thin, double = torch.nn.Linear(64, 8, bias=False).to(dtype), torch.nn.Linear(64, 64).double()
+    input, forwards = torch.randn(3, 5, 64).to(dtype), [layer.forward for layer in layers]
+    with torch.no_grad():
+        expected = layers(input)
+        with packed_weights(torch.nn.ModuleList([layers, thin, double]), 4):
+            assert ["forward" in vars(layer) for layer in (*layers, thin, double)] == [True, True, False, False]
+            torch.testing.assert_close(layers(input), expected, atol=tolerance, rtol=tolerance)
+            torch.testing.assert_close(layers(input[:1, 0]), expected[:1, 0], atol=tolerance, rtol=tolerance)
+    assert [layer.forward for layer in layers] == forwards
+
+
+def test_packed_weights_are_those_of_the_moment(monkeypatch):
+    """A policy learns between two samplings: the second must not draw from the first one's weights."""
+    layer, ones = torch.nn.Linear(64, 64, bias=False), torch.ones(1, 64)
+    with torch.no_grad():
+        for value in (1.0, 2.0):
+            layer.weight.fill_(value)
+            with packed_weights(layer, 1):
+                assert layer(ones).unique().tolist() == [64.0 * value]
+
+
+def test_the_packed_loop_draws_what_an_uncached_plain_forward_says():
+    """In float32 with matrices wide enough to be packed: log-probabilities as teacher forcing has them."""
+    config = LlamaConfig(
+        vocab_size=259, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, eos_token_id=EOS, pad_token_id=PAD,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(config).eval()
+    for answer in draw(model):
+        expected = full_logprobs(model, answer.prompt, answer.tokens)
+        torch.testing.assert_close(torch.tensor(answer.logprobs), expected, atol=1e-5, rtol=0, check_dtype=False)
+
+
 def test_greedy_equals_a_loop_without_a_cache(model):
     for prompt, answer in zip(PROMPTS, draw(model, temperature=0), strict=True):
         ids = list(prompt)
@@ -76,6 +116,14 @@ def test_greedy_equals_a_loop_without_a_cache(model):
             if ids[-1] == EOS:
                 break
         assert list(answer.tokens) == ids[len(prompt) :]
+
+
+def test_greedy_equals_transformers_generate(model):
+    settings = GenerationConfig(max_new_tokens=12, do_sample=False, eos_token_id=EOS, pad_token_id=PAD)
+    for prompt, answer in zip(PROMPTS, draw(model, temperature=0), strict=True):
+        ids = torch.tensor([prompt])
+        theirs = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings)
+        assert list(answer.tokens) == theirs[0, len(prompt) :].tolist()
 
 
 def test_a_row_draws_the_same_answer_alone_in_any_order_batch_and_padding(ending_model):
@@ -171,6 +219,26 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it():
     assert token.tolist() == [0, 0, 2, 2]
     expected = torch.tensor([4 / 7, 4 / 7, 3 / 7, 3 / 7], dtype=torch.float64)
     assert torch.allclose(logprob.exp(), expected)
+
+
+def test_top_k_keeps_the_likeliest_and_cuts_before_top_p():
+    """.4, .1, .3, .2: the three likeliest have .9; with top_p .6 of those (.444, .333, .222) two are left."""
+    logits = torch.tensor([0.4, 0.1, 0.3, 0.2], dtype=torch.float64).log().expand(4, 4)
+    uniform = torch.tensor([0.0, 0.44, 0.45, 0.9999], dtype=torch.float64)
+    token, logprob = sampling.choose(logits, uniform, temperature=1.0, top_k=3)
+    assert token.tolist() == [0, 0, 2, 3]
+    assert torch.allclose(logprob.exp(), torch.tensor([4 / 9, 4 / 9, 3 / 9, 2 / 9], dtype=torch.float64))
+    token, logprob = sampling.choose(logits, uniform, temperature=1.0, top_k=3, top_p=0.6)
+    assert token.tolist() == [0, 0, 0, 2]
+    assert torch.allclose(logprob.exp(), torch.tensor([4 / 7, 4 / 7, 4 / 7, 3 / 7], dtype=torch.float64))
+
+
+def test_top_k_of_equal_tokens_keeps_exactly_k_and_of_all_changes_nothing():
+    logits = torch.zeros(4, 4)
+    uniform = torch.tensor([0.1, 0.4, 0.6, 0.9], dtype=torch.float64)
+    for k, expected in ((2, [0, 0, 1, 1]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3]), (0, [0, 1, 2, 3])):
+        token, _ = sampling.choose(logits, uniform, temperature=1.0, top_k=k)
+        assert token.tolist() == expected
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

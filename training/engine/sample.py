@@ -110,7 +110,7 @@ def answers_of(
             model, [question.prompt for question, _ in rows],
             seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
             eos_id=tokenizer.eos_token_id, pad_id=tokenizer.pad_token_id, max_new_tokens=s.response_length,
-            temperature=s.temperature, top_p=s.top_p, batch_rows=s.batch_rows,
+            temperature=s.temperature, top_p=s.top_p, top_k=s.top_k, batch_rows=s.batch_rows,
             on_step=lambda count: run.report.progress("sample", min(done + round(count * run.world), total), total),
         )  # fmt: skip
     except FloatingPointError as error:
@@ -121,7 +121,7 @@ def answers_of(
             id=f"{question.id}/{policy['name']}/{number}", prompt_id=question.id,
             text=decode_completion(tokenizer, list(answer.tokens)).strip(), model=policy["name"],
             checkpoint=policy.get("digest") or "", finish=answer.finish, tokens=len(answer.tokens),
-            sampling={"temperature": s.temperature, "top_p": s.top_p, "response_length": s.response_length,
+            sampling={"temperature": s.temperature, "top_p": s.top_p, "top_k": s.top_k, "response_length": s.response_length,
                       "seed": s.seed, "number": number},
         )
         for (question, number), answer in zip(rows, sampled, strict=True)

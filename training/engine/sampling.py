@@ -23,6 +23,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from training.engine.errors import RunError
+from training.engine.packing import packed_weights
 
 _BLOCK = 256
 
@@ -56,13 +57,15 @@ def sample(
     max_new_tokens: int,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    top_k: int = 0,
     batch_rows: int = 64,
     on_step: Callable[[float], None] | None = None,
 ) -> list[Sampled]:
     """Draw one answer for each row of `prompts` (non-empty token id lists); answers come in the order of the prompts.
 
     `seeds` has one seed a row. `temperature` 0 takes the likeliest token. `top_p` < 1 draws from the smallest set of
-    tokens whose probability reaches it: for serving only, PPO's rollouts must leave it at 1. Rows are batched by
+    tokens whose probability reaches it, `top_k` > 0 from the k likeliest: for serving only, PPO's rollouts must leave
+    them at 1 and 0. Rows are batched by
     prompt length, at most `batch_rows` together. `on_step` is told how many answers there are so far, a row that is
     being drawn as the part of `max_new_tokens` that it has.
     Raises ValueError for an empty prompt or with dropout on (`model.eval()` turns it off), FloatingPointError when the
@@ -76,14 +79,16 @@ def sample(
         raise ValueError("the model must be in eval mode: with dropout on, the scored distribution is another one")
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     answers: dict[int, Sampled] = {}
-    for start in range(0, len(order), batch_rows):
-        chosen = order[start : start + batch_rows]
-        draws = torch.stack([_draws(seeds[i], max_new_tokens) for i in chosen])
-        batch = _sample_batch(
-            model, [tuple(prompts[i]) for i in chosen], draws, eos_id=eos_id, pad_id=pad_id,
-            temperature=temperature, top_p=top_p, on_step=on_step and (lambda part, done=start: on_step(done + part)),
-        )  # fmt: skip
-        answers.update(zip(chosen, batch, strict=True))
+    with packed_weights(model, min(batch_rows, len(prompts))):
+        for start in range(0, len(order), batch_rows):
+            chosen = order[start : start + batch_rows]
+            draws = torch.stack([_draws(seeds[i], max_new_tokens) for i in chosen])
+            batch = _sample_batch(
+                model, [tuple(prompts[i]) for i in chosen], draws, eos_id=eos_id, pad_id=pad_id,
+                temperature=temperature, top_p=top_p, top_k=top_k,
+                on_step=on_step and (lambda part, done=start: on_step(done + part)),
+            )  # fmt: skip
+            answers.update(zip(chosen, batch, strict=True))
     return [answers[i] for i in range(len(prompts))]
 
 
@@ -99,12 +104,14 @@ def check_room(model: PreTrainedModel, prompt: int, answer: int, *, end: int = 0
         raise RunError(f"max_prompt_length{what} are {total:,} tokens together, but {name} reads at most {room:,}.")
 
 
-def choose(logits: Tensor, uniform: Tensor, *, temperature: float, top_p: float = 1.0) -> tuple[Tensor, Tensor]:
+def choose(
+    logits: Tensor, uniform: Tensor, *, temperature: float, top_p: float = 1.0, top_k: int = 0
+) -> tuple[Tensor, Tensor]:
     """Draw a token a row by inverting the cumulative distribution: (token [n], log-probability [n]).
 
     `logits` [n, V]; `uniform` [n] in [0, 1), float64. One uniform number decides a token, so that a row's draws do not
-    depend on how many rows are drawn together. The log-probability is of the distribution drawn from (after top_p);
-    at temperature 0 it is of softmax(logits). Raises FloatingPointError where a row's logits have a NaN or no maximum.
+    depend on how many rows are drawn together. The log-probability is of the distribution drawn from (after top_k,
+    then top_p of what that left); at temperature 0 it is of softmax(logits). Raises FloatingPointError where a row's logits have a NaN or no maximum.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if not torch.isfinite(logits.amax(-1)).all():
@@ -113,10 +120,13 @@ def choose(logits: Tensor, uniform: Tensor, *, temperature: float, top_p: float 
         token = logits.argmax(-1)
         return token, logits.log_softmax(-1).gather(-1, token[:, None])[:, 0]
     probability = (logits / temperature).softmax(-1)
-    if top_p < 1:
+    if top_p < 1 or 0 < top_k < probability.shape[-1]:
         ordered, index = probability.sort(dim=-1, descending=True, stable=True)
-        before = ordered.cumsum(-1) - ordered
-        probability = torch.zeros_like(probability).scatter(-1, index, ordered * (before < top_p))
+        if top_k:
+            ordered[:, top_k:] = 0
+        sums = ordered.cumsum(-1)
+        kept = sums - ordered < top_p * sums[:, -1:]
+        probability = torch.zeros_like(probability).scatter(-1, index, ordered * kept)
     token = _invert(probability, uniform)
     return token, (probability.gather(-1, token[:, None])[:, 0] / probability.sum(-1)).log()
 
@@ -203,7 +213,7 @@ def _draws(seed: int, count: int) -> Tensor:
 
 def _sample_batch(
     model: PreTrainedModel, prompts: list[tuple[int, ...]], draws: Tensor, *, eos_id: int, pad_id: int,
-    temperature: float, top_p: float, on_step: Callable[[float], None] | None,
+    temperature: float, top_p: float, top_k: int, on_step: Callable[[float], None] | None,
 ) -> list[Sampled]:  # fmt: skip
     device, (count, steps) = model.device, draws.shape
     different = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
@@ -221,7 +231,7 @@ def _sample_batch(
     logprobs = torch.zeros(count, steps, dtype=torch.float64, device=device)
     lengths = torch.zeros(count, dtype=torch.long, device=device)
     for step in range(steps):
-        token, logprob = choose(logits, draws[rows, step], temperature=temperature, top_p=top_p)
+        token, logprob = choose(logits, draws[rows, step], temperature=temperature, top_p=top_p, top_k=top_k)
         tokens[rows, step], logprobs[rows, step], lengths[rows] = token, logprob.double(), step + 1
         live = token != eos_id
         if on_step is not None:

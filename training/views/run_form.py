@@ -18,14 +18,15 @@ from training.services.plans import BASE
 _GROUPS = {
     "Data": (
         *("max_length", "max_prompt_length", "prompts_split", "max_prompts", "samples_per_prompt", "eval_prompts"),
-        *("eval_every", "best_of", "ptx_examples", "ptx_length"),
+        *("loss_on", "pretrain_share", "pretrain_length", "ptx_examples", "ptx_length"),
+        *("eval_steps", "eval_every", "best_of"),
         *("max_train_tokens", "max_eval_tokens", "max_eval_groups", "max_bias_tokens"),
         *("folds", "fold"),
     ),
     "Learning": (
         *("epochs", "episodes", "batch_size", "batch_prompts", "rollout_batch", "minibatch", "inner_epochs"),
         *("learning_rate", "value_learning_rate", "warmup_steps", "warmup_iterations", "weight_decay", "dropout"),
-        *("max_grad_norm", "lora_rank", "lora_alpha"),
+        *("max_grad_norm", "lora_rank", "lora_alpha", "select"),
     ),
     "Reward model": (
         *("backbone", "ties", "grouping", "label_smoothing", "centring"),
@@ -34,9 +35,9 @@ _GROUPS = {
     "PPO": (
         *("reward", "missing_eos_penalty", "kl_beta", "kl_control", "kl_target", "kl_horizon", "kl_stop"),
         *("clip_ratio", "value", "value_clip", "value_coefficient", "gamma", "gae_lambda"),
-        *("whiten_rewards", "whiten_advantages", "ptx_gamma", "ema_decay", "select", "select_max_kl"),
+        *("whiten_rewards", "whiten_advantages", "ptx_gamma", "ema_decay", "select_max_kl"),
     ),
-    "Sampling": ("response_length", "temperature", "top_p"),
+    "Sampling": ("response_length", "temperature", "top_p", "top_k"),
     "Machine": ("dtype", "micro_tokens", "batch_rows", "layout", "seed"),
 }
 # Names that do not read well by themselves.
@@ -57,6 +58,10 @@ _LABELS = {
     "select": "Weights to save",
     "select_max_kl": "Most KL to save",
     "best_of": "Best of N",
+    "loss_on": "Turns that are learned",
+    "pretrain_share": "Share of pretraining text",
+    "pretrain_length": "Pretraining row length",
+    "eval_steps": "Steps between validations",
     "max_grad_norm": "Max gradient norm",
     "fold": "Fold left out",
     "margin_1": "Margin of strength 1",
@@ -67,6 +72,7 @@ _LABELS = {
     "lora_rank": "LoRA rank",
     "lora_alpha": "LoRA α",
     "top_p": "Top-p",
+    "top_k": "Top-k",
 }
 _PREFIX = "set-"
 
@@ -107,9 +113,12 @@ class RunForm(forms.Form):
             self.fields["policy"] = forms.ChoiceField(
                 required=kind == "ppo", choices=[*base, *policies], label="Start from"
             )
-        if kind == "ppo":
+        if kind in ("sft", "ppo"):
             self.fields["reward"] = forms.ChoiceField(
-                choices=_checkpoints(project, Checkpoint.Kind.REWARD), label="Reward model"
+                required=False,
+                choices=[("", "None"), *_checkpoints(project, Checkpoint.Kind.REWARD)],
+                label="Reward model",
+                help_text="Only to select the checkpoint by its score." if kind == "sft" else "",
             )
         for info in describe(kind):
             self.fields[_PREFIX + info.name] = _setting(info, self.usual[info.name])

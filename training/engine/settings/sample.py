@@ -29,6 +29,9 @@ class SampleSettings:
         1.0, "Sampling temperature; 0 is greedy.", source="IG C.4", minimum=0.0, maximum=10.0
     )
     top_p: float = common.setting(1.0, "Nucleus sampling's mass; 1 is off.", minimum=0.01, maximum=1.0)
+    top_k: int = common.setting(
+        0, "Draw from the likeliest tokens only; 0 is off.", source="not in the paper", minimum=0, maximum=1_000_000
+    )
     batch_rows: int = common.setting(64, "Answers sampled side by side.", minimum=1, maximum=65_536)
 
 
