@@ -3,9 +3,9 @@
     python -m benchmarks.sampling                     16, 64 and 128 rows, fp32 and bf16
     python -m benchmarks.sampling --rows 16 --dtype fp32
 
-Every row reads a prompt of 32 tokens and draws 64 more from softmax(logits), none ends early. `products` makes only the
-products with the model's weights, as transformers makes them: what is left when attention, norms, drawing and Python
-cost nothing. Each side runs in a process of its own with the launcher's allocator and thread settings; the sides take
+Every row reads a prompt of 32 tokens and draws 64 more from softmax(logits), none ends early. `products` makes only
+the products with the model's weights, as transformers makes them: what is left when attention, norms, drawing and
+Python cost nothing. Each side runs in a process of its own with the launcher's allocator and thread settings; the sides take
 turns in several rounds, each with ratios of its own. Prints a table with the median ratios and their ranges, writes
 benchmarks/out/sampling.json, and fails where a goal is missed: 1.2 times `generate` at 16 rows, 85% of the products'
 rate at 64 rows. The two answer with the same tokens under greedy decoding: tests/engine/test_sampling.py.
@@ -152,7 +152,7 @@ def measure_generate(rows: int, dtype: str) -> float:
 
 
 def measure_products(rows: int, dtype: str) -> float:
-    """Only the products with the weights: the prompts' through every layer, then one token a row, 64 times each head."""
+    """Only the products with the weights: of the prompts, then of one token a row; of the head 64 times."""
     import torch
     from torch import nn
 

@@ -34,11 +34,13 @@ RUNS_DIR = VAR / "runs"
 UPLOADS_DIR = VAR / "uploads"
 MODELS_DIR = VAR / "models"
 BASE_MODEL = env.text("BASE_MODEL", "smollm2")
+PRETRAIN_TEXT = env.text("PRETRAIN_TEXT", "")  # a file or folder: what the base model had learned from
 HOST = env.text("HOST", "127.0.0.1")  # where `manage.py up` serves
 PORT = env.whole("PORT", 8000, 1, 65535)
 WEB_WORKERS = env.whole("WEB_WORKERS", 2, 1, 1024)  # processes, and threads in each
 WEB_THREADS = env.whole("WEB_THREADS", 4, 1, 1024)
 TRAIN_PROCESSES = env.whole("TRAIN_PROCESSES", 1, 1, 1024)  # processes of torchrun on this node, one a GPU
+STOP_SECONDS = env.whole("STOP_SECONDS", 5, 1, 3600)  # that a run has to save its state when it is stopped
 
 DATABASES = {"default": env.database("DATABASE_URL", DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = 60

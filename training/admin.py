@@ -26,7 +26,7 @@ from training.engine.config import PRESETS
 from training.models import Checkpoint, PublishedSnapshot, Run
 from training.selectors import summaries
 from training.services.plans import BASE, run_plan
-from training.services.runs import run_cancel, run_create
+from training.services.runs import run_cancel, run_create, run_resume
 from training.templatetags.runs import progress_words
 
 
@@ -113,14 +113,14 @@ class RunForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's is not gen
 
 @admin.register(Run)
 class RunAdmin(FollowedAdmin):
-    """Runs. Adding one starts it; the action stops."""
+    """Runs. Adding one starts it; the actions stop it and let it go on."""
 
     form = RunForm
     list_display = ["__str__", "project", "kind", "state", "progress", "result", "requested_by", "created_at", "page"]
     list_filter = ["project", "kind", "state"]
     list_select_related = ["project", "requested_by"]
     search_fields = ["name"]
-    actions = ["stop"]
+    actions = ["stop", "go_on"]
 
     def get_fields(self, request: HttpRequest, obj: Run | None = None) -> list[str]:
         """A new one asks for its inputs; a started one tells what became of it."""
@@ -175,6 +175,24 @@ class RunAdmin(FollowedAdmin):
                 self.message_user(request, str(refusal), messages.WARNING)
         if stopped:
             self.message_user(request, f"Stopped or stopping: {stopped}.", messages.SUCCESS)
+
+    @admin.action(description="Go on from the saved state", permissions=["train"])
+    def go_on(self, request: HttpRequest, runs: QuerySet[Run]) -> None:
+        """Queue the chosen runs to go on; those that cannot are named with the reason."""
+        queued = 0
+        for run in runs:
+            if not _may(request, TRAINING, run):
+                self.message_user(request, f"You may not start runs of {run.project.name}.", messages.ERROR)
+                continue
+            try:
+                run_resume(run_id=run.pk)
+            except Refused as refusal:
+                self.message_user(request, str(refusal), messages.WARNING)
+            else:
+                tasks.run_call(run.pk)
+                queued += 1
+        if queued:
+            self.message_user(request, f"Queued to go on: {queued}.", messages.SUCCESS)
 
     @admin.display(description="Progress")
     def progress(self, run: Run) -> str:

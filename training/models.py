@@ -67,11 +67,11 @@ class Run(models.Model):
     # Every move that a run may make: `services.runs.run_move` makes these and no other.
     MOVES: dict[str, frozenset[str]] = {
         "queued": frozenset({"running", "cancelled"}),
-        "running": frozenset({"succeeded", "failed", "cancelling"}),
+        "running": frozenset({"succeeded", "failed", "cancelling", "queued"}),  # queued: its worker left or was lost
         "cancelling": frozenset({"cancelled", "failed", "succeeded"}),
         "succeeded": frozenset(),
-        "failed": frozenset(),
-        "cancelled": frozenset(),
+        "failed": frozenset({"queued"}),
+        "cancelled": frozenset({"queued"}),
     }
     LIVE = ("queued", "running", "cancelling")
     FINAL = ("succeeded", "failed", "cancelled")
@@ -109,6 +109,13 @@ class Run(models.Model):
     error = models.TextField(blank=True)
     completions_digest = models.CharField(max_length=64, blank=True)
     node = models.CharField(max_length=120, blank=True)
+    attempt = models.PositiveIntegerField(default=0, help_text="How often workers took it; the last one owns it.")
+    restarts = models.PositiveIntegerField(
+        default=0, help_text="How often it was queued again by itself since it last saved its state."
+    )
+    saved_step = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Step of the newest saved state, on the node, from which it can go on."
+    )
     key = models.CharField(
         max_length=64, blank=True, help_text="Of the request: the same request twice starts one run."
     )
@@ -143,6 +150,11 @@ class Run(models.Model):
     def is_final(self) -> bool:
         """Whether the run has ended, whichever way."""
         return self.state in self.FINAL
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the run ended before its end and left a state to go on from."""
+        return self.state in (self.State.FAILED, self.State.CANCELLED) and self.saved_step is not None
 
 
 class Metric(models.Model):

@@ -1,6 +1,7 @@
 """The run directory: the only protocol between the platform and torch. No Django.
 
-`config.json` goes in; `metrics.jsonl`, `log.txt` and `result.json` come out. Everything here reads what another
+`config.json` goes in; `metrics.jsonl`, `log.txt` and `result.json` come out, and `state/`
+while it runs. Everything here reads what another
 process is still writing, and text that a model made: none of it is trusted to be whole, finite or storable.
 """
 
@@ -19,14 +20,29 @@ from training.launcher import LOG
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
+STATE = "state"
+STARTED_AGAIN = "--- started again ---"  # in the log: what stands before it tells of an earlier attempt
 UNEXPECTED = "Unexpected error; the log says more."
 OUT_OF_MEMORY = "The training process was killed, most often because memory ran out; a lower micro_tokens needs less."
 
 
-def prepare(run_dir: Path, config: dict[str, Any]) -> None:
-    """An empty run directory with its `config.json`, written atomically. Whatever was there before is removed."""
-    shutil.rmtree(run_dir, ignore_errors=True)
-    run_dir.mkdir(parents=True)
+def has_state(run_dir: Path) -> bool:
+    """Whether a run left a saved state here, from which it can go on."""
+    return any((run_dir / STATE).glob("*/state.json"))
+
+
+def prepare(run_dir: Path, config: dict[str, Any], *, goes_on: bool = False) -> None:
+    """A run directory with its `config.json`, written atomically. Whatever was there before is removed.
+
+    Of a run that `goes_on` the saved states, what it reported and its log are kept.
+    """
+    if goes_on:
+        (run_dir / RESULT).unlink(missing_ok=True)
+        with (run_dir / LOG).open("a", encoding="utf-8") as log:
+            log.write(f"\n{STARTED_AGAIN}\n")
+    else:
+        shutil.rmtree(run_dir, ignore_errors=True)
+        run_dir.mkdir(parents=True)
     temporary = run_dir / (CONFIG + ".tmp")
     temporary.write_text(json.dumps(config, indent=1, allow_nan=False), encoding="utf-8")
     os.replace(temporary, run_dir / CONFIG)
@@ -41,10 +57,14 @@ class Line:
 
 
 class MetricsTail:
-    """Reads `metrics.jsonl` while it grows: each whole line once, half-written lines when they are whole."""
+    """Reads `metrics.jsonl` while it grows: each whole line once, half-written lines when they are whole.
+
+    A run that goes on from a saved state puts a shorter file in its place: that one is read from its first line.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / METRICS
+        self._file = 0
         self._offset = 0
         self._number = 0
 
@@ -52,6 +72,9 @@ class MetricsTail:
         """The lines that were finished since the last call. A finished line that is no JSON object is passed over."""
         try:
             with self._path.open("rb") as stream:
+                file = os.fstat(stream.fileno()).st_ino
+                if file != self._file:
+                    self._file, self._offset, self._number = file, 0, 0
                 stream.seek(self._offset)
                 fresh = stream.read()
         except FileNotFoundError:
@@ -95,6 +118,7 @@ def failure(result: dict[str, Any] | None, log: str) -> str:
     error = (result or {}).get("error")
     if isinstance(error, dict) and error.get("audience") == "person" and error.get("message"):
         return str(error["message"])
+    log = log.rpartition(STARTED_AGAIN)[2]
     if result is None and ("SIGKILL" in log or "exitcode  : -9" in log):
         return OUT_OF_MEMORY
     return UNEXPECTED

@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from training.engine.reporter import Reporter
 from training.run_directory import (
     OUT_OF_MEMORY,
     UNEXPECTED,
     MetricsTail,
     failure,
+    has_state,
     log_tail,
     prepare,
     read_result,
@@ -67,6 +69,40 @@ def test_preparing_leaves_nothing_of_an_earlier_run(tmp_path):
     prepare(run_dir, {"kind": "reward"})
     assert json.loads((run_dir / "config.json").read_text()) == {"kind": "reward"}
     assert [path.name for path in run_dir.iterdir()] == ["config.json"]
+
+
+def test_a_run_that_goes_on_keeps_its_states_its_reports_and_its_log(tmp_path):
+    run_dir = tmp_path / "runs" / "7"
+    prepare(run_dir, {"kind": "sft"})
+    assert not has_state(run_dir)
+    state = run_dir / "state" / "step-00000002" / "state.json"
+    state.parent.mkdir(parents=True)
+    assert not has_state(run_dir)  # it was being written
+    state.write_text("{}")
+    assert has_state(run_dir)
+    for name in ("metrics.jsonl", "log.txt", "result.json"):
+        (run_dir / name).write_text(f"{name} SIGKILL\n")
+    prepare(run_dir, {"kind": "sft", "again": True}, goes_on=True)
+    assert sorted(path.name for path in run_dir.iterdir()) == ["config.json", "log.txt", "metrics.jsonl", "state"]
+    assert json.loads((run_dir / "config.json").read_text())["again"]
+    assert state.exists()
+    # What killed it the last time is not what ends it this time.
+    assert failure(None, log_tail(run_dir)) == UNEXPECTED
+
+
+def test_a_file_that_takes_the_place_of_another_is_read_from_its_first_line(tmp_path):
+    report, tail = Reporter(tmp_path / "metrics.jsonl"), MetricsTail(tmp_path)
+    report.metrics(1, loss=1.0)
+    size = report.size()
+    report.metrics(2, loss=2.0)
+    assert [line.number for line in tail.read()] == [1, 2]
+    report.resumed(1, size)
+    report.metrics(2, loss=20.0)
+    again = tail.read()
+    assert [(line.number, line.values["type"]) for line in again] == [(1, "metrics"), (2, "resumed"), (3, "metrics")]
+    assert again[2].values["values"] == {"loss": 20.0}
+    report.metrics(3, loss=30.0)
+    assert [line.number for line in tail.read()] == [4]
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "true"])

@@ -14,7 +14,7 @@ from training import launcher, tasks
 from training.models import Checkpoint, Run
 from training.run_directory import OUT_OF_MEMORY, UNEXPECTED
 from training.services import execution, heartbeat
-from training.services.runs import run_cancel
+from training.services.runs import MOST_RESTARTS, run_cancel
 
 AGAIN = "freezing the same labels again puts it back."
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,19 +139,19 @@ def test_a_worker_that_is_told_to_leave_ends_its_run_first(make_run, settings):
     leaving = threading.Event()
     threading.Thread(target=_once_started, args=(run_dir, leaving.set)).start()
     execute(run, leaving=leaving)
-    assert (run.state, run.error) == (Run.State.FAILED, execution.WORKER_STOPPED)
+    assert (run.state, run.error) == (Run.State.QUEUED, "")
     assert launcher.marked(run_dir) == []
 
 
 def test_sigterm_reaches_the_run_through_the_task(make_run, settings, monkeypatch):
     monkeypatch.setattr(tasks.worker_state, "should_stop", None)
-    run = make_run("wait")
+    run = make_run("wait", restarts=MOST_RESTARTS)
     run_dir = settings.RUNS_DIR / str(run.pk)
     threading.Thread(target=_once_started, args=(run_dir, lambda: os.kill(os.getpid(), signal.SIGTERM))).start()
     with tasks._told_to_leave() as leaving:
         previous = signal.getsignal(signal.SIGTERM)
         execute(run, leaving=leaving)
-    assert run.error == execution.WORKER_STOPPED
+    assert (run.state, run.error) == (Run.State.FAILED, execution.WORKER_STOPPED)  # it was queued again too often
     assert signal.getsignal(signal.SIGTERM) is not previous  # put back as it was
     assert tasks.worker_state.should_stop == 0  # and the worker stops after this task
 

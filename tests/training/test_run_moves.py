@@ -24,6 +24,8 @@ STATES = [state.value for state in Run.State]
 ALLOWED = {
     ("queued", "running"), ("queued", "cancelled"), ("running", "cancelling"), ("running", "succeeded"),
     ("running", "failed"), ("cancelling", "cancelled"), ("cancelling", "succeeded"), ("cancelling", "failed"),
+    # Again: by itself when its worker leaves or is lost, by a person once it has ended.
+    ("running", "queued"), ("failed", "queued"), ("cancelled", "queued"),
 }  # fmt: skip
 
 
@@ -72,12 +74,13 @@ def test_what_is_not_queued_is_not_claimed(make_run, state):
 
 
 def test_a_beat_tells_the_worker_where_its_run_stands(make_run):
-    run = in_state(make_run, "running")
-    assert run_beat(run_id=run.pk) == "running"
+    run = in_state(make_run, "running", attempt=2)
+    assert run_beat(run_id=run.pk, attempt=2) == "running"
+    assert run_beat(run_id=run.pk, attempt=1) is None  # another has it now
     run_cancel(run_id=run.pk)
-    assert run_beat(run_id=run.pk) == "cancelling"
+    assert run_beat(run_id=run.pk, attempt=2) == "cancelling"
     run_move(run_id=run.pk, to="failed")
-    assert run_beat(run_id=run.pk) is None
+    assert run_beat(run_id=run.pk, attempt=2) is None
 
 
 def test_cancelling_what_has_ended_says_so(make_run):

@@ -62,19 +62,30 @@ def test_sft_of_the_tiny_model_ends_as_a_checkpoint(snapshot, store, settings):
 
 
 @pytest.mark.parametrize("worker", ["solo", "prefork"], indirect=True)
-def test_a_stopped_worker_ends_its_run_and_says_so(snapshot, worker):
+def test_a_stopped_worker_saves_its_run_which_goes_on(snapshot, worker, settings):
     run, _ = run_create(
         project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None, settings={"epochs": 1000}
     )
     tasks.run_call(run.pk)
     wait_until(run, [Run.State.RUNNING])
-    while len(children := _processes_of(run)) < 2:  # torchrun and its rank
-        time.sleep(0.2)
+    while not run.metrics.filter(type="metrics").exists():
+        time.sleep(0.1)
+    children = _processes_of(run)
+    assert len(children) >= 2  # torchrun and its rank
     os.killpg(worker.pid, signal.SIGTERM)  # as the supervisor does
-    wait_until(run, [Run.State.FAILED], seconds=30)
-    assert run.error == execution.WORKER_STOPPED
+    wait_until(run, [Run.State.QUEUED], seconds=30)
     worker.wait(timeout=30)
     assert not any(process.is_running() for process in children)
+    saved = run.saved_step
+    assert saved == run.metrics.filter(type="metrics").count()
+    settings.RUNS_DIR = settings.VAR / "runs"  # that worker's: this process is the worker that comes back
+    assert execution.run_execute(run_id=run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.SUCCEEDED, ""), run.log_tail
+    steps = [metric.step for metric in run.metrics.filter(type="metrics")]
+    assert steps == list(range(1, 1001))
+    assert f"Going on from the state saved after step {saved}." in run.notes
+    assert run.summary["steps"] == 1000
 
 
 def _processes_of(run):

@@ -21,7 +21,7 @@ from training.engine.config import KINDS, PRESETS
 from training.models import Metric, Run
 from training.permissions import projects_required, require, run_required
 from training.selectors.runs import run_checkpoint, run_metrics, run_models, run_remaining_seconds, runs_of
-from training.services.runs import run_cancel, run_create
+from training.services.runs import run_cancel, run_create, run_resume
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
@@ -35,6 +35,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     checkpoint = serializers.SerializerMethodField()
     completions_digest = serializers.SerializerMethodField()
     remaining_seconds = serializers.SerializerMethodField(help_text="Of the present phase, at its rate so far.")
+    can_go_on = serializers.BooleanField(read_only=True, help_text="Whether it can be resumed from its saved state.")
     url = serializers.SerializerMethodField()
 
     class Meta:
@@ -42,7 +43,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         fields = [
             *("id", "name", "project", "kind", "state", "phase", "done", "total", "remaining_seconds", "notes"),
             *("summary", "error", "snapshot", "policy", "reward", "models", "checkpoint", "completions_digest"),
-            *("preset", "settings", "node", "created_at", "started_at", "finished_at", "url"),
+            *("preset", "settings", "node", "attempt", "saved_step", "can_go_on"),
+            *("created_at", "started_at", "finished_at", "url"),
         ]
 
     def get_models(self, run: Run) -> list[str]:
@@ -140,6 +142,19 @@ class RunCancel(APIView):
         run_required(request.user, run_id, TRAINING)
         with refusals_answered():
             run_cancel(run_id=run_id)
+        return Response(RunSerializer(run_required(request.user, run_id)).data)
+
+
+class RunResume(APIView):
+    """Going on with a run."""
+
+    @extend_schema(request=None, responses=RunSerializer)
+    def post(self, request: Request, run_id: int) -> Response:
+        """Queue a failed or stopped run to go on from its saved state. 409 where it cannot."""
+        run_required(request.user, run_id, TRAINING)
+        with refusals_answered():
+            run_resume(run_id=run_id)
+        tasks.run_call(run_id)
         return Response(RunSerializer(run_required(request.user, run_id)).data)
 
 

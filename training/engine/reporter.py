@@ -22,6 +22,7 @@ class Reporter:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._path = path
         self._stream = path.open("a", encoding="utf-8") if path else None
         self._last_progress: tuple[str, float] = ("", 0.0)
         self._bar: tqdm[Any] | None = None
@@ -58,11 +59,23 @@ class Reporter:
         """How many bytes have been written."""
         return self._stream.tell() if self._stream else 0
 
-    def cut(self, size: int) -> None:
-        """Forget what was written after `size` bytes: a run that goes on from a saved state writes it again."""
-        if self._stream is not None and self._stream.tell() > size:
-            self._stream.truncate(size)
-            self._stream.seek(size)
+    def saved(self, step: int) -> None:
+        """The run's state after `step` steps is on the disk, whole: it can go on from there."""
+        self._write("saved", step=step)
+
+    def resumed(self, step: int, size: int) -> None:
+        """The run goes on from the state after `step` steps, when `size` bytes had been written.
+
+        What was written after those is written again, so it is forgotten: a file without it takes this one's place. A
+        reader that follows the file sees by that where it has to begin anew.
+        """
+        if self._path is not None and self._stream is not None:
+            shorter = self._path.with_suffix(".tmp")
+            shorter.write_bytes(self._path.read_bytes()[:size])
+            shorter.replace(self._path)
+            self._stream.close()
+            self._stream = self._path.open("a", encoding="utf-8")
+        self._write("resumed", step=step)
 
     def _write(self, type: str, **fields: Any) -> None:
         if self._stream is None:

@@ -121,8 +121,8 @@ def answers_of(
             id=f"{question.id}/{policy['name']}/{number}", prompt_id=question.id,
             text=decode_completion(tokenizer, list(answer.tokens)).strip(), model=policy["name"],
             checkpoint=policy.get("digest") or "", finish=answer.finish, tokens=len(answer.tokens),
-            sampling={"temperature": s.temperature, "top_p": s.top_p, "top_k": s.top_k, "response_length": s.response_length,
-                      "seed": s.seed, "number": number},
+            sampling={"temperature": s.temperature, "top_p": s.top_p, "top_k": s.top_k,
+                      "response_length": s.response_length, "seed": s.seed, "number": number},
         )
         for (question, number), answer in zip(rows, sampled, strict=True)
     ]  # fmt: skip

@@ -111,7 +111,8 @@ def choose(
 
     `logits` [n, V]; `uniform` [n] in [0, 1), float64. One uniform number decides a token, so that a row's draws do not
     depend on how many rows are drawn together. The log-probability is of the distribution drawn from (after top_k,
-    then top_p of what that left); at temperature 0 it is of softmax(logits). Raises FloatingPointError where a row's logits have a NaN or no maximum.
+    then top_p of what that left); at temperature 0 it is of softmax(logits). Raises FloatingPointError where a row's
+    logits have a NaN or no maximum.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if not torch.isfinite(logits.amax(-1)).all():

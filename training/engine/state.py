@@ -60,6 +60,9 @@ class Keeper:
         self._found = state_files.newest(self.folder)
         if self._found is not None:
             _check_fingerprint(self._found[1]["fingerprint"], fingerprint(run))
+        elif state_files.exists_any(self.folder):
+            run.report.resumed(0, 0)
+            run.report.note("No saved state is whole, so the run begins at its beginning.")
 
     @property
     def progress(self) -> dict[str, Any] | None:
@@ -75,7 +78,7 @@ class Keeper:
             for name, part in parts.items():
                 part.load(state_files.read(path, state, name))
             _set_generators(state_files.read(path, state, "rng"), self.run.rank)
-            self.run.report.cut(state["metrics_bytes"])
+            self.run.report.resumed(state["step"], state["metrics_bytes"])
             self.run.report.note(f"Going on from the state saved after step {state['step']:,}.")
         stopping.defer()
         try:
@@ -128,6 +131,7 @@ class Keeper:
             "values": values,
         }
         state_files.write(self.folder, state, tensors)
+        self.run.report.saved(step)
 
 
 def fingerprint(run: Run) -> dict[str, Any]:
@@ -140,6 +144,7 @@ def fingerprint(run: Run) -> dict[str, Any]:
         "base model": inputs.get("base_model") or "smollm2",
         "policy": (inputs.get("policy") or {}).get("digest"),
         "reward model": (inputs.get("reward") or {}).get("digest"),
+        "pretraining text": (inputs.get("pretrain") or {}).get("digest"),
         "precision": str(run.dtype),
         "number of processes": run.world,
         "settings": settings,

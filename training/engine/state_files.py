@@ -48,6 +48,11 @@ def exists(folder: Path, step: int) -> bool:
     return (folder / _name(step)).exists()
 
 
+def exists_any(folder: Path) -> bool:
+    """Whether there is any state, whole or not."""
+    return bool(_steps(folder))
+
+
 def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """The newest state whose tensors are whole, with its state.json; None without any."""
     for path in reversed(_steps(folder)):

@@ -20,26 +20,27 @@ from exchange.envelope import EnvelopeError, read_manifest
 from exchange.store import Store
 from training import launcher, run_directory
 from training.models import Checkpoint, Run
+from training.pretraining_text import pretraining_text
 from training.services.artifacts import store
 from training.services.heartbeat import Heartbeat
-from training.services.reports import RunReport
-from training.services.runs import run_beat, run_claim, run_move
+from training.services.reports import RunReport, report_forget
+from training.services.runs import run_beat, run_claim, run_move, run_restart
 from training.version import code_version
 
 _Answer = TypeVar("_Answer")
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds between two looks at the run directory
-STOP_GRACE = 5.0  # seconds that a run has to end by itself, kept under the ten in which the platform stops
 DATABASE_PATIENCE = 45.0  # seconds that the end of a run waits for a database that is away
 GIVEN_UP = "The run was given up before its result was published."
-WORKER_STOPPED = "The training worker was stopped; start the run again."
+STATE_GONE = "The run's saved state is not on this machine any more; start a new run instead."
+WORKER_STOPPED = "The training worker was stopped again and again before the run got any further."
 _CHECKPOINT_KINDS = {"sft": Checkpoint.Kind.POLICY, "ppo": Checkpoint.Kind.POLICY, "reward": Checkpoint.Kind.REWARD}
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended: its final state, the sentence for the person, and what it left behind."""
+    """How a run ended: its state, the sentence for the person, and what it left behind; queued: it is to go on."""
 
     state: Run.State
     error: str = ""
@@ -52,14 +53,15 @@ class Ending:
 def run_execute(*, run_id: int, leaving: threading.Event | None = None, module: str = "") -> bool:
     """Claim a queued run, run it to its end and record that end; False when it was not there to be claimed.
 
-    `leaving` is set when this worker is told to stop: the run then fails with a sentence that says so. `module` is
+    `leaving` is set when this worker is told to stop: the run then saves its state and is queued again. `module` is
     what torchrun starts, by default the engine's script for the run's kind.
     """
-    run = run_claim(run_id=run_id, node=socket.gethostname())
+    has_state = run_directory.has_state(settings.RUNS_DIR / str(run_id))
+    run = run_claim(run_id=run_id, node=socket.gethostname(), has_state=has_state)
     if run is None:
         return False
     leaving = leaving or threading.Event()
-    with Heartbeat(run.pk) as heartbeat:
+    with Heartbeat(run.pk, run.attempt) as heartbeat:
         try:
             ending = _execute(run, heartbeat, leaving, module or f"training.engine.{run.kind}")
         except EnvelopeError as error:
@@ -74,18 +76,25 @@ def run_execute(*, run_id: int, leaving: threading.Event | None = None, module: 
 def _execute(run: Run, heartbeat: Heartbeat, leaving: threading.Event, module: str) -> Ending:
     artifacts = store()
     run_dir = settings.RUNS_DIR / str(run.pk)
-    launcher.end(launcher.orphans(settings.RUNS_DIR))  # of an earlier worker on this machine that was killed
-    run_directory.prepare(run_dir, run_config(run, artifacts))
+    # Of an earlier worker on this machine that was killed, or that was silent for so long that it lost this run.
+    launcher.end([*launcher.orphans(settings.RUNS_DIR), *launcher.marked(run_dir)])
+    goes_on = run.saved_step is not None
+    if goes_on and not run_directory.has_state(run_dir):
+        return Ending(Run.State.FAILED, STATE_GONE)
+    config = run_config(run, artifacts)
+    if not goes_on:
+        report_forget(run_id=run.pk, attempt=run.attempt)
+    run_directory.prepare(run_dir, config, goes_on=goes_on)
     if heartbeat.must_stop:
         return Ending(Run.State.CANCELLED)
     launched = launcher.launch(run_dir, module, processes=settings.TRAIN_PROCESSES)
-    report = RunReport(run.pk)
+    report = RunReport(run.pk, run.attempt)
     tail = run_directory.MetricsTail(run_dir)
     try:
         while launched.poll() is None and not heartbeat.must_stop and not leaving.wait(TICK):
             _report(report, tail, run_dir)
     finally:
-        launched.stop(grace=STOP_GRACE)
+        launched.stop(grace=settings.STOP_SECONDS)
     _patiently(lambda: _report(report, tail, run_dir, strict=True))
     result = run_directory.read_result(run_dir)
     if launched.poll() == 0 and result is not None and result.get("ok") is True:
@@ -93,7 +102,7 @@ def _execute(run: Run, heartbeat: Heartbeat, leaving: threading.Event, module: s
     if heartbeat.must_stop:
         return Ending(Run.State.CANCELLED)
     if leaving.is_set():
-        return Ending(Run.State.FAILED, WORKER_STOPPED)
+        return Ending(Run.State.QUEUED)
     return Ending(Run.State.FAILED, run_directory.failure(result, run_directory.log_tail(run_dir)))
 
 
@@ -110,6 +119,7 @@ def run_config(run: Run, artifacts: Store) -> dict[str, Any]:
         return {"name": checkpoint.name, "path": str(path), "digest": checkpoint.digest}
 
     base = [{"name": "base", "path": None, "digest": None}] if run.sample_base else []
+    mixes = run.settings.get("pretrain_share") or run.settings.get("ptx_gamma")
     return {
         "kind": run.kind,
         "run": {"id": str(run.pk), "name": run.name, "project": run.project.slug},
@@ -121,6 +131,7 @@ def run_config(run: Run, artifacts: Store) -> dict[str, Any]:
             "models_dir": str(settings.MODELS_DIR),
             "policy": model(run.policy),
             "reward": model(run.reward),
+            "pretrain": pretraining_text(settings.PRETRAIN_TEXT) if mixes else None,
             "policies": base + [model(checkpoint) for checkpoint in run.sampled.order_by("pk")],
         },
         "settings": run.settings,
@@ -144,7 +155,7 @@ def _publish(run: Run, run_dir: Path, result: dict[str, Any], artifacts: Store) 
 
     Not when the run was given up meanwhile: answers that reach the store are opened as tasks for people.
     """
-    if run_beat(run_id=run.pk) is None:
+    if run_beat(run_id=run.pk, attempt=run.attempt) is None:
         return Ending(Run.State.FAILED, GIVEN_UP)
     made: dict[str, Any] = {}
     try:
@@ -165,10 +176,17 @@ def _publish(run: Run, run_dir: Path, result: dict[str, Any], artifacts: Store) 
 
 def _finish(run: Run, ending: Ending) -> None:
     """Record the end, with the checkpoint it made, or nothing at all when the run is no longer this worker's."""
+    if ending.state == Run.State.QUEUED:
+        if run_restart(run_id=run.pk, attempt=run.attempt):
+            return
+        ending = Ending(Run.State.FAILED, WORKER_STOPPED)
+    done = {"saved_step": None} if ending.state == Run.State.SUCCEEDED or ending.error == STATE_GONE else {}
     with transaction.atomic():
         moved = run_move(
             run_id=run.pk,
             to=ending.state,
+            attempt=run.attempt,
+            **done,
             error=ending.error,
             summary=ending.summary,
             completions_digest=ending.completions,

@@ -19,8 +19,8 @@ class Heartbeat:
     `must_stop` turns true when the row says so: somebody cancelled the run, or it was given up and is no longer ours.
     """
 
-    def __init__(self, run_id: int) -> None:
-        self._run_id = run_id
+    def __init__(self, run_id: int, attempt: int) -> None:
+        self._run_id, self._attempt = run_id, attempt
         self._ended = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{run_id}", daemon=True)
@@ -44,7 +44,7 @@ class Heartbeat:
         try:
             while not self._ended.wait(BEAT):
                 try:
-                    state = run_beat(run_id=self._run_id)
+                    state = run_beat(run_id=self._run_id, attempt=self._attempt)
                 except (OperationalError, InterfaceError):
                     connection.close()  # the database is away: the next beat tries anew
                     continue

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from training.models import Metric, Run
@@ -15,14 +16,24 @@ from training.run_directory import Line
 _LARGEST = 2**31 - 1  # of PostgreSQL's integer
 
 
+def report_forget(*, run_id: int, attempt: int) -> None:
+    """Take back all that earlier attempts reported: the run begins at its beginning."""
+    with transaction.atomic():
+        if Run.objects.filter(pk=run_id, attempt=attempt).update(notes=[], saved_step=None):
+            Metric.objects.filter(run_id=run_id).delete()
+
+
 class RunReport:
     """Takes the lines of one run's `metrics.jsonl` in order and keeps what was not written yet.
 
-    `save` is one transaction; when it fails nothing is lost, and the next `save` writes it.
+    `save` is one transaction; when it fails nothing is lost, and the next `save` writes it. A run that goes on from a
+    saved state has its file cut there: the file is then read anew from its first line, and the line that says
+    "resumed" takes back whatever was reported behind it. Nothing is written once another attempt owns the run.
     """
 
-    def __init__(self, run_id: int) -> None:
-        self._run_id = run_id
+    def __init__(self, run_id: int, attempt: int) -> None:
+        self._run_id, self._attempt = run_id, attempt
+        self._known = Metric.objects.filter(run_id=run_id).aggregate(line=Max("line"))["line"] or 0
         self._pending: list[Line] = []
         self._notes: list[str] = []
         self._phase = ""
@@ -32,6 +43,8 @@ class RunReport:
 
     def take(self, lines: list[Line]) -> None:
         """Keep these lines until they are saved."""
+        if lines and lines[0].number == 1:
+            self._pending, self._notes = [], []
         self._pending += lines
 
     def save(self, log_tail: str) -> None:
@@ -42,13 +55,23 @@ class RunReport:
         notes = [str(line.values["text"]) for line in self._pending if _is(line, "note") and line.values.get("text")]
         if notes:
             fields["notes"] = self._notes + notes
-        metrics = [metric for line in self._pending if (metric := self._metric(line))]
-        if fields or metrics:
+        if saved := [line for line in self._pending if _is(line, "saved")]:
+            fields |= {"saved_step": _count(saved[-1].values.get("step")), "restarts": 0}
+        cuts = [line.number for line in self._pending if _is(line, "resumed")]
+        known = min([self._known, *(cut - 1 for cut in cuts)])
+        fresh = [line for line in self._pending if line.number > known]
+        metrics = [metric for line in fresh if (metric := self._metric(line))]
+        if fields or metrics or cuts:
             with transaction.atomic():
-                Metric.objects.bulk_create(metrics, ignore_conflicts=True)
-                Run.objects.filter(pk=self._run_id).update(**fields)
+                owned = Run.objects.select_for_update().filter(pk=self._run_id, attempt=self._attempt)
+                if owned.exists():
+                    if cuts:
+                        Metric.objects.filter(run_id=self._run_id, line__gt=known).delete()
+                    Metric.objects.bulk_create(metrics, ignore_conflicts=True)
+                    owned.update(**fields)
         self._notes += notes
         self._log_tail = log_tail
+        self._known = max([known, *(line.number for line in fresh)])
         self._pending = []
 
     def _progress_fields(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs: created, claimed, moved from state to state, cancelled. The row is the queue."""
+"""Runs: created, claimed, moved from state to state, cancelled, gone on with. The row is the queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from people.models import Project, User
@@ -21,7 +21,10 @@ from training.services.plans import LABELS, run_plan
 STALE_AFTER = timedelta(seconds=60)
 # A queued run whose message may have been lost is called again after this long.
 CALL_AGAIN_AFTER = timedelta(seconds=60)
+# A run whose worker left or was lost is queued again by itself, this often without a new saved state between.
+MOST_RESTARTS = 3
 WORKER_LOST = "The training worker was lost; start the run again."
+WORKER_LOST_OFTEN = f"The training worker was lost {MOST_RESTARTS + 1} times at the same place of the run."
 _State = Run.State
 
 
@@ -85,29 +88,59 @@ def run_create(
     return run, True
 
 
-def run_move(*, run_id: int, to: str, source: str | None = None, **fields: Any) -> bool:
+def run_move(*, run_id: int, to: str, source: str | None = None, attempt: int | None = None, **fields: Any) -> bool:
     """Move a run to another state, if the table of moves allows it from where the run is; say whether it moved.
 
-    One conditional UPDATE: of two that want to move the same run, one does. With `source`, only from that state.
-    `fields` are set with the move.
+    One conditional UPDATE: of two that want to move the same run, one does. With `source`, only from that state; with
+    `attempt`, only while that attempt owns it. `fields` are set with the move.
     """
-    return _move(_movable(to, source).filter(pk=run_id), to, **fields) == 1
+    runs = _movable(to, source).filter(pk=run_id)
+    return _move(runs if attempt is None else runs.filter(attempt=attempt), to, **fields) == 1
 
 
-def run_claim(*, run_id: int, node: str) -> Run | None:
-    """Take a queued run for this worker; None when there is nothing to take, since another has it or it ended."""
+def run_claim(*, run_id: int, node: str, has_state: bool = False) -> Run | None:
+    """Take a queued run for this worker; None when there is nothing to take, since another has it or it ended.
+
+    A run with a saved state is taken only by a worker that finds it: `has_state`, or the `node` that saved it.
+    """
     now = timezone.now()
-    if not run_move(run_id=run_id, to=_State.RUNNING, node=node, started_at=now, heartbeat_at=now):
+    runs = _movable(_State.RUNNING, _State.QUEUED).filter(pk=run_id)
+    if not has_state:
+        runs = runs.exclude(~Q(node=node), saved_step__isnull=False)
+    taken = _move(runs, _State.RUNNING, node=node, started_at=now, heartbeat_at=now, attempt=F("attempt") + 1)
+    if not taken:
         return None
     return Run.objects.select_related("project", "snapshot", "policy", "reward").get(pk=run_id)
 
 
-def run_beat(*, run_id: int) -> str | None:
-    """Say that the worker lives. The run's state, or None when the run is no longer this worker's to go on with."""
-    held = Run.objects.filter(pk=run_id, state__in=(_State.RUNNING, _State.CANCELLING))
+def run_beat(*, run_id: int, attempt: int) -> str | None:
+    """Say that the worker lives. The run's state, or None when the run is no longer this attempt's to go on with."""
+    held = Run.objects.filter(pk=run_id, attempt=attempt, state__in=(_State.RUNNING, _State.CANCELLING))
     if not held.update(heartbeat_at=timezone.now()):
         return None
-    return Run.objects.filter(pk=run_id).values_list("state", flat=True).first()
+    return Run.objects.filter(pk=run_id, attempt=attempt).values_list("state", flat=True).first()
+
+
+def run_resume(*, run_id: int) -> Run:
+    """Queue a run that failed or was stopped, to go on from its saved state. The caller calls a worker.
+
+    Raises Conflict when the run has not ended so, or has left no state.
+    """
+    ended = Run.objects.filter(pk=run_id, saved_step__isnull=False, state__in=(_State.FAILED, _State.CANCELLED))
+    moved = _move(ended, _State.QUEUED, error="", restarts=0, called_at=timezone.now())
+    run = Run.objects.get(pk=run_id)
+    if moved:
+        return run
+    if run.state not in (_State.FAILED, _State.CANCELLED):
+        raise Conflict(f"{run} cannot go on: it is {run.get_state_display().lower()}.")
+    raise Conflict(f"{run} cannot go on: it left no saved state. Start a new run instead.")
+
+
+def run_restart(*, run_id: int, attempt: int) -> bool:
+    """Queue a running run again whose worker leaves; False when it was so often that it shall fail instead."""
+    runs = _movable(_State.QUEUED, _State.RUNNING).filter(pk=run_id, attempt=attempt, restarts__lt=MOST_RESTARTS)
+    # `called_at` stands for the worker that comes back: the sweep calls it.
+    return _move(runs, _State.QUEUED, restarts=F("restarts") + 1, called_at=timezone.now()) == 1
 
 
 def run_cancel(*, run_id: int) -> Run:
@@ -125,11 +158,21 @@ def run_cancel(*, run_id: int) -> Run:
 
 
 def runs_end_lost() -> int:
-    """End the runs whose worker is silent: failed, or stopped where that was asked for; say how many."""
+    """Settle the runs whose worker is silent; say how many.
+
+    Where it was asked for, they are stopped. Of the others those with a saved state are queued again, to go on from
+    it, and those without one have failed: what killed the worker, memory for instance, would kill it once more.
+    """
     cutoff = timezone.now() - STALE_AFTER
-    failed = _movable(_State.FAILED, _State.RUNNING).filter(heartbeat_at__lt=cutoff)
-    stopped = _movable(_State.CANCELLED, _State.CANCELLING).filter(heartbeat_at__lt=cutoff)
-    return _move(failed, _State.FAILED, error=WORKER_LOST) + _move(stopped, _State.CANCELLED)
+    lost = Run.objects.filter(state=_State.RUNNING, heartbeat_at__lt=cutoff)
+    saved, stopping = lost.filter(saved_step__isnull=False), Run.objects.filter(state=_State.CANCELLING)
+    again = _move(saved.filter(restarts__lt=MOST_RESTARTS), _State.QUEUED, restarts=F("restarts") + 1)
+    return (
+        again
+        + _move(saved.filter(restarts__gte=MOST_RESTARTS), _State.FAILED, error=WORKER_LOST_OFTEN)
+        + _move(lost.filter(saved_step=None), _State.FAILED, error=WORKER_LOST)
+        + _move(stopping.filter(heartbeat_at__lt=cutoff), _State.CANCELLED)
+    )
 
 
 def runs_to_call_again() -> list[int]:
@@ -157,6 +200,5 @@ def _movable(to: str, source: str | None) -> QuerySet[Run]:
 
 
 def _move(runs: QuerySet[Run], to: str, **fields: Any) -> int:
-    if to in Run.FINAL:
-        fields["finished_at"] = timezone.now()
+    fields["finished_at"] = timezone.now() if to in Run.FINAL else None
     return runs.update(state=to, **fields)

@@ -12,7 +12,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from people.access import FOLLOWING, TRAINING, has_role, projects_for
 from people.models import Project, User
@@ -26,7 +26,7 @@ from training.selectors.curves import run_charts, time_spent
 from training.selectors.runs import run_checkpoint, run_differences, run_lineage, run_samples, runs_of
 from training.selectors.snapshots import snapshot_counts
 from training.selectors.summaries import summary_rows
-from training.services.runs import run_cancel, run_create
+from training.services.runs import run_cancel, run_create, run_resume
 from training.views.run_form import RunForm
 
 _A_PAGE = 50
@@ -122,6 +122,21 @@ def run_stop(request: HttpRequest, run_id: int) -> HttpResponse:
     return redirect("run-detail", run.pk)
 
 
+@require_POST
+@login_required
+def run_go_on(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Go on with a failed or stopped run from its saved state."""
+    run = run_required(request.user, run_id, TRAINING)
+    try:
+        run_resume(run_id=run.pk)
+    except Refused as refusal:
+        messages.warning(request, str(refusal))
+    else:
+        tasks.run_call(run.pk)
+        messages.success(request, f"{run} goes on as soon as a training worker is free.")
+    return redirect("run-detail", run.pk)
+
+
 @require_safe
 @login_required
 def run_log(request: HttpRequest, run_id: int) -> HttpResponse | FileResponse:
@@ -146,14 +161,15 @@ def _shown(request: HttpRequest, run: Run) -> dict[str, Any]:
         "counts": snapshot_counts(run.snapshot),
         "summary": summary_rows(run),
         "made": run_checkpoint(run),
-        "may_stop": not run.is_final and has_role(request.user, run.project, TRAINING),
+        "may_train": has_role(request.user, run.project, TRAINING),
     }
 
 
 def _version(run: Run) -> str:
     """A mark of what the page shows now: equal marks, equal pages."""
     last = run.metrics.order_by("-line").values_list("line", flat=True).first()
-    shown = (run.state, run.phase, run.done, run.total, run.progress_at, last, len(run.notes), run.log_tail)
+    standing = (run.state, run.attempt, run.saved_step)
+    shown = (*standing, run.phase, run.done, run.total, run.progress_at, last, len(run.notes), run.log_tail)
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
