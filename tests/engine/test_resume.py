@@ -67,7 +67,8 @@ def killed_after(monkeypatch, step, *, saved):
 @pytest.mark.parametrize(
     ("kind", "settings", "inputs"),
     [
-        ("sft", SFT, ()), ("sft", {**SFT, "lora_rank": 2}, ()), ("reward", REWARD, ("sft",)),
+        ("sft", SFT, ()), ("sft", {**SFT, "lora_rank": 2, "select": "loss", "eval_steps": 1}, ()),
+        ("reward", REWARD, ("sft",)),
         ("ppo", PPO, ("sft", "reward")),
     ],
 )  # fmt: skip

@@ -283,9 +283,18 @@ def test_a_stopped_process_says_so(make_snapshot, tmp_path, models_dir):
 
 def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_script):
     snapshot = make_snapshot()
-    settings = {**LEARN, "epochs": 2, "micro_tokens": 64}
-    alone = run_script("sft", snapshot, settings)
-    both = two_processes("sft", prepare(tmp_path / "two", "sft", snapshot, models_dir, settings))
+    (tmp_path / "text.txt").write_text("In winter the ash is bare and the yew is green. " * 9)
+    inputs = {"pretrain": {"name": "text", "path": str(tmp_path / "text.txt")}}
+    settings = {
+        **LEARN,
+        "epochs": 2,
+        "micro_tokens": 64,
+        "loss_on": "all",
+        "pretrain_share": 0.4,
+        "pretrain_length": 24,
+    }
+    alone = run_script("sft", snapshot, settings, **inputs)
+    both = two_processes("sft", prepare(tmp_path / "two", "sft", snapshot, models_dir, settings, **inputs))
     assert [line["step"] for line in both.of("metrics")] == [1, 2, 3, 4, 5, 6]  # written once, by rank 0
     for one, other in zip(alone.of("metrics"), both.of("metrics"), strict=True):
         assert one["values"]["loss"] == pytest.approx(other["values"]["loss"], rel=1e-3)

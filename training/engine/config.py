@@ -18,7 +18,7 @@ from training.engine.settings import PRESETS as VALUES
 __all__ = [
     "CLASSES", "KINDS", "PRESETS", "REQUIRED_INPUTS", "FieldInfo", "PPOSettings", "RewardSettings", "SFTSettings",
     "SampleSettings", "Settings", "SettingsError", "as_dict", "describe", "differing", "required_inputs",
-    "settings_for",
+    "settings_for", "wants_text",
 ]  # fmt: skip
 KINDS = ("sft", "reward", "ppo", "sample")
 PRESETS = ("paper", "small", "cpu")
@@ -33,10 +33,21 @@ REQUIRED_INPUTS: dict[str, tuple[str, ...]] = {
 
 
 def required_inputs(settings: Settings) -> tuple[str, ...]:
-    """What a run with these settings cannot be without: the kind's inputs, but no reward model where a rule judges."""
+    """What a run with these settings cannot be without: the kind's inputs, but no reward model where a rule judges.
+
+    SFT needs one where it selects the checkpoint.
+    """
     [kind] = [kind for kind, cls in CLASSES.items() if type(settings) is cls]
+    if isinstance(settings, SFTSettings) and settings.select == "reward":
+        return (*REQUIRED_INPUTS[kind], "reward")
     ruled = isinstance(settings, PPOSettings) and settings.reward == "rule"
     return tuple(name for name in REQUIRED_INPUTS[kind] if not (ruled and name == "reward"))
+
+
+def wants_text(settings: Settings) -> bool:
+    """Whether a run with these settings reads pretraining text."""
+    mixed = isinstance(settings, SFTSettings) and settings.pretrain_share > 0
+    return mixed or (isinstance(settings, PPOSettings) and settings.ptx_gamma > 0)
 
 
 class SettingsError(ValueError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -16,43 +16,45 @@ from transformers import PreTrainedTokenizerBase
 from exchange import envelope, snapshot
 from exchange.records import Demonstration, Message, Prompt, RankingGroup
 from training.engine.errors import RunError
-from training.engine.losses import margin_heights
 from training.engine.models import encode_completion, encode_prompt
+from training.engine.turns import encode_turns
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A prompt and one completion as token ids; the completion ends with the end token."""
+    """A prompt and one completion as token ids; the completion ends with the end token.
+
+    `learned` says which of the completion's tokens are to be learned; None is all that something stands before.
+    """
 
     id: str
     prompt: list[int]
     completion: list[int]
     weight: float = 1.0
+    learned: list[bool] | None = None
 
     @property
     def tokens(self) -> int:
         return len(self.prompt) + len(self.completion)
 
+    @property
+    def targets(self) -> list[bool]:
+        """For each token that the model predicts, in their order, whether it is learned."""
+        learned = self.learned or [True] * len(self.completion)
+        return learned if self.prompt else learned[1:]
+
 
 @dataclass(frozen=True)
 class Group:
-    """A prompt and its K ranked completions as token ids; rank 0 is best, equal ranks are ties.
-
-    `heights` are the completions' places on the scale of margins (losses.margin_heights), empty without margins.
-    """
+    """A prompt and its K ranked completions as token ids; rank 0 is best, equal ranks are ties."""
 
     id: str
     prompt: list[int]
     completions: list[list[int]]
     ranks: list[int]
     weight: float = 1.0
-    heights: list[float] = field(default_factory=list)
-    labeler: str = ""
-    cohort: str = ""
-    provenance: str = ""
-    category: str = ""
 
     @property
     def tokens(self) -> int:
@@ -91,13 +93,21 @@ def open_snapshot(inputs: Mapping[str, Any]) -> Path:
 
 
 def demonstrations(
-    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int
+    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int, all_turns: bool = False
 ) -> Selection[Dialogue]:
-    """A split's demonstrations of at most `max_length` tokens, in file order."""
+    """A split's demonstrations of at most `max_length` tokens, in file order.
+
+    With `all_turns` what the assistant said earlier in the dialogue is learned too.
+    """
     items, long = [], 0
     for record in _read(folder, Demonstration, split):
-        prompt = encode_prompt(tokenizer, record.messages)
-        item = Dialogue(record.id, prompt, encode_completion(tokenizer, record.completion), record.weight)
+        completion = encode_completion(tokenizer, record.completion)
+        if all_turns:
+            ids, said = encode_turns(tokenizer, record.messages)
+            learned = [*said, *[True] * len(completion)]
+            item = Dialogue(record.id, [], ids + completion, record.weight, learned)
+        else:
+            item = Dialogue(record.id, encode_prompt(tokenizer, record.messages), completion, record.weight)
         if item.tokens > max_length:
             long += 1
         else:
@@ -106,13 +116,12 @@ def demonstrations(
 
 
 def ranking_groups(
-    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int, margins: Sequence[float] = ()
+    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int
 ) -> Selection[Group]:
     """A split's ranking groups, in file order, without completions over `max_length` tokens (prompt included).
 
     A group stays whole apart from those: what remains of its ranking still holds. Groups without two completions of
-    different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair. `margins` are
-    those of strengths 1, 2, …; raises RunError for a ranking with a larger strength.
+    different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair.
     """
     items, long = [], 0
     for record in _read(folder, RankingGroup, split):
@@ -121,20 +130,9 @@ def ranking_groups(
         kept = [i for i, completion in enumerate(encoded) if len(prompt) + len(completion) <= max_length]
         long += len(encoded) - len(kept)
         if len(kept) >= 2:
-            heights = _heights(record, margins) if any(margins) else []
-            group = Group(
-                record.id, prompt, [encoded[i] for i in kept], [record.ranks[i] for i in kept], record.weight,
-                heights=[heights[i] for i in kept] if heights else [], labeler=record.labeler, cohort=record.cohort,
-                provenance=record.provenance, category=record.category,
-            )  # fmt: skip
-            items.append(group)
+            ranks = [record.ranks[i] for i in kept]
+            items.append(Group(record.id, prompt, [encoded[i] for i in kept], ranks, record.weight))
     return Selection(items, long)
-
-
-def _heights(record: RankingGroup, margins: Sequence[float]) -> list[float]:
-    if (most := max(record.strengths, default=0)) > len(margins):
-        raise RunError(f"Ranking {record.id} has a strength of {most}, but there are margins for 1 to {len(margins)}.")
-    return margin_heights(record.ranks, record.strengths, margins)
 
 
 def questions(

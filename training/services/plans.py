@@ -21,6 +21,7 @@ from training.engine.config import (
     as_dict,
     required_inputs,
     settings_for,
+    wants_text,
 )
 from training.models import Checkpoint, PublishedSnapshot, Run
 from training.selectors.checkpoints import checkpoint_find
@@ -94,6 +95,8 @@ def run_plan(
         raise Refused(f"{label} needs a policy to start from.")
     if "reward" in required and not reward:
         raise Refused(f"{label} needs a reward model.")
+    if wants_text(checked) and not django_settings.PRETRAIN_TEXT:
+        raise Refused("This installation has no pretraining text to mix in; PRETRAIN_TEXT names it.")
     sampled = _sampled(project, models)
     plan = RunPlan(
         project=project,

@@ -32,6 +32,30 @@ class SFTSettings:
     max_grad_norm: float = common.max_grad_norm()
     lora_rank: int = common.lora_rank()
     lora_alpha: float = common.lora_alpha()
+    loss_on: str = common.setting(
+        "last", "What of a dialogue is learned: the demonstration, or what the assistant said in earlier turns too.",
+        choices=("last", "all"),
+    )  # fmt: skip
+    pretrain_share: float = common.setting(
+        0.0, "Share of pretraining text in the loss; for a policy on its way to PPO.",
+        source="IG C.3: 10% for the start of PPO, else none", minimum=0.0, maximum=0.9,
+    )  # fmt: skip
+    pretrain_length: int = common.setting(
+        512, "Tokens of a row of pretraining text.", source="IG C: context of 2k tokens", minimum=2, maximum=131_072
+    )
+    select: str = common.setting(
+        "last", "Which checkpoint is kept: the last, or that of the best validation loss or reward.",
+        source="IG C.1: reward", choices=("last", "loss", "reward"),
+    )  # fmt: skip
+    eval_steps: int = common.setting(
+        0, "Steps between two validations; 0 is an epoch where they select, else none.", minimum=0, maximum=10**9
+    )
+    eval_prompts: int = common.setting(
+        64, "Validation prompts that are answered for the reward.", minimum=1, maximum=10**6
+    )
+    response_length: int = common.setting(
+        256, "Longest answer for the reward, in tokens.", source="IG C: 1k tokens", minimum=1, maximum=65_536
+    )
     max_length: int = common.max_length()
     micro_tokens: int = common.micro_tokens()
     max_train_tokens: int = common.budget("the training demonstrations in one epoch")
@@ -43,6 +67,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": {"epochs": 3, "learning_rate": 2e-5, "dropout": 0.0, "max_length": 1024},
     "cpu": {
         "epochs": 1, "batch_size": 8, "learning_rate": 4e-5, "dropout": 0.0, "max_length": 384,
-        "micro_tokens": 1024, "max_train_tokens": 40_000, "max_eval_tokens": 8_000,
+        "micro_tokens": 1024, "max_train_tokens": 40_000, "max_eval_tokens": 8_000, "eval_prompts": 8,
+        "response_length": 48,
     },
 }  # fmt: skip
