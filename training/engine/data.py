@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from exchange import envelope, snapshot
 from exchange.records import Demonstration, Message, Prompt, RankingGroup
 from training.engine.errors import RunError
+from training.engine.losses import margin_heights
 from training.engine.models import encode_completion, encode_prompt
 from training.engine.turns import encode_turns
 
@@ -48,13 +49,21 @@ class Dialogue:
 
 @dataclass(frozen=True)
 class Group:
-    """A prompt and its K ranked completions as token ids; rank 0 is best, equal ranks are ties."""
+    """A prompt and its K ranked completions as token ids; rank 0 is best, equal ranks are ties.
+
+    `heights` are the completions' places on the scale of margins (losses.margin_heights), empty without margins.
+    """
 
     id: str
     prompt: list[int]
     completions: list[list[int]]
     ranks: list[int]
     weight: float = 1.0
+    heights: list[float] = field(default_factory=list)
+    labeler: str = ""
+    cohort: str = ""
+    provenance: str = ""
+    category: str = ""
 
     @property
     def tokens(self) -> int:
@@ -116,12 +125,13 @@ def demonstrations(
 
 
 def ranking_groups(
-    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int
+    folder: Path, tokenizer: PreTrainedTokenizerBase, *, split: str, max_length: int, margins: Sequence[float] = ()
 ) -> Selection[Group]:
     """A split's ranking groups, in file order, without completions over `max_length` tokens (prompt included).
 
     A group stays whole apart from those: what remains of its ranking still holds. Groups without two completions of
-    different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair.
+    different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair. `margins` are
+    those of strengths 1, 2, …; raises RunError for a ranking with a larger strength.
     """
     items, long = [], 0
     for record in _read(folder, RankingGroup, split):
@@ -130,9 +140,20 @@ def ranking_groups(
         kept = [i for i, completion in enumerate(encoded) if len(prompt) + len(completion) <= max_length]
         long += len(encoded) - len(kept)
         if len(kept) >= 2:
-            ranks = [record.ranks[i] for i in kept]
-            items.append(Group(record.id, prompt, [encoded[i] for i in kept], ranks, record.weight))
+            heights = _heights(record, margins) if any(margins) else []
+            group = Group(
+                record.id, prompt, [encoded[i] for i in kept], [record.ranks[i] for i in kept], record.weight,
+                heights=[heights[i] for i in kept] if heights else [], labeler=record.labeler, cohort=record.cohort,
+                provenance=record.provenance, category=record.category,
+            )  # fmt: skip
+            items.append(group)
     return Selection(items, long)
+
+
+def _heights(record: RankingGroup, margins: Sequence[float]) -> list[float]:
+    if (most := max(record.strengths, default=0)) > len(margins):
+        raise RunError(f"Ranking {record.id} has a strength of {most}, but there are margins for 1 to {len(margins)}.")
+    return margin_heights(record.ranks, record.strengths, margins)
 
 
 def questions(

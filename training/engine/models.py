@@ -14,6 +14,7 @@ import torch
 from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -23,8 +24,9 @@ from transformers import (
 
 from exchange import envelope
 from exchange.records import Message
-from training.engine import heads
+from training.engine import encoder, heads
 from training.engine.base import resolve_base
+from training.engine.classifiers import know_classifier
 from training.engine.errors import RunError
 from training.engine.layout import share_prompts
 
@@ -59,6 +61,7 @@ def model_folder(inputs: Mapping[str, Any], reference: Reference | None) -> str:
 def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
     """The folder's tokenizer with a chat template and a PAD apart from its end token."""
     tokenizer = _load(AutoTokenizer, folder)
+    encoder.prepare_tokenizer(tokenizer)
     if tokenizer.eos_token_id is None:
         raise RunError(f"The model in {folder} has no end-of-text token, so it could never stop.")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
@@ -85,13 +88,19 @@ def open_policy(
 
 
 def load_reward(
-    inputs: Mapping[str, Any], reference: Reference, *, dtype: torch.dtype, device: torch.device
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    inputs: Mapping[str, Any], reference: Reference, *, dtype: torch.dtype, device: torch.device,
+    encoders: bool = False,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:  # fmt: skip
     """A trained reward model in eval mode, its body in `dtype` and its scalar head in fp32; also PPO's value model.
 
-    Raises RunError for a checkpoint that is no reward model: its head would be drawn at random without a word.
+    Raises RunError for a checkpoint that is no reward model, for its head would be drawn at random without a word, and
+    for one on an encoder unless `encoders`: it scores whole answers, in words of its own, and no tokens.
     """
     folder = model_folder(inputs, reference)
+    config = _load(AutoConfig, folder)
+    if encoder.is_encoder(config) and not encoders:
+        raise RunError(f"{reference.get('name') or folder} is built on an encoder, which PPO cannot use.")
+    know_classifier(config)
     model = _load(AutoModelForSequenceClassification, folder, dtype=torch.float32, use_safetensors=True)
     kinds = model.config.architectures or []
     if model.config.num_labels != 1 or not any(kind.endswith("ForSequenceClassification") for kind in kinds):
@@ -104,8 +113,10 @@ def new_reward(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A reward model before training: a policy with its unembedding replaced by a new scalar head (IG 3.5)."""
     folder = model_folder(inputs, reference)
+    config = _load(AutoConfig, folder)
+    know_classifier(config)
     model = _load(AutoModelForSequenceClassification, folder, dtype=torch.float32, num_labels=1, use_safetensors=True)
-    heads.init_head(model, seed)
+    (encoder if encoder.is_encoder(config) else heads).init_head(model, seed)
     return _reward_ready(model, load_tokenizer(folder), dtype, device)
 
 
@@ -125,7 +136,10 @@ def unembeds_plainly(policy: PreTrainedModel) -> bool:
 
 def check_length(model: PreTrainedModel, max_length: int) -> None:
     """Raise RunError when examples of `max_length` tokens do not fit into what the model can read."""
-    room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if encoder.is_encoder(model.config):
+        room = encoder.room(model)
+    else:
+        room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if room is not None and max_length > room:
         raise RunError(f"max_length is {max_length:,} tokens, but the model reads at most {room:,}.")
 
@@ -210,7 +224,10 @@ def _ready(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: t
     """The model on its device in eval mode, agreeing with its tokenizer, with the tree attention where that works."""
     _agree(model, tokenizer)
     model.to(device).eval()
-    share_prompts(model)
+    if encoder.is_encoder(model.config):
+        encoder.prepare_model(model, tokenizer)
+    else:
+        share_prompts(model)
     return model
 
 

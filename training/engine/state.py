@@ -1,0 +1,181 @@
+"""Exact resume: all that a run needs to go on as if nothing had happened, saved whole or not at all.
+
+The data order is a pure function of seed and step, so a state holds the step's number, the weights, the optimizers,
+the random generators of all ranks, the script's own figures and how long metrics.jsonl was. N steps are then the same
+as k steps, a kill at any moment, and N − k steps, bitwise. How a state lies on the disk stands at state_files.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from safetensors import SafetensorError
+from torch import Tensor
+
+from training.engine import state_files, stopping
+from training.engine.config import as_dict
+from training.engine.errors import RunError, RunStopped
+from training.engine.runtime import Run, all_sum
+
+FOLDER = "state"
+_FREE = ("save_minutes",)  # settings that may change between two parts of a run
+
+
+class Part(Protocol):
+    """Something whose tensors are its state: an optimizer with its weights, a moving average, a best checkpoint."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of its state by name; copied when it is written, not before."""
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+
+
+class Keeper:
+    """Saves a run's state at the ends of steps, and gives it back.
+
+        keeper = Keeper(run)
+        progress = keeper.progress or {"step": 0, …}
+        with keeper.keeping(optimizer=optimizer):
+            for step, … in … from progress["step"] on:
+                …
+                keeper.end_step(step + 1, progress)
+
+    Inside the block a SIGTERM does not raise at once: the step is finished and the state saved, then RunStopped is
+    raised. A second SIGTERM raises at once.
+    """
+
+    def __init__(self, run: Run) -> None:
+        """Find the newest whole state. Raises RunError when it is of other data, settings or processes."""
+        self.run = run
+        self.parts: dict[str, Part] = {}
+        self.folder = run.directory / FOLDER
+        self.saved_at = time.monotonic()
+        self._found = state_files.newest(self.folder)
+        if self._found is not None:
+            _check_fingerprint(self._found[1]["fingerprint"], fingerprint(run))
+        elif state_files.exists_any(self.folder):
+            run.report.resumed(0, 0)
+            run.report.note("No saved state is whole, so the run begins at its beginning.")
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """The script's own figures of the state to go on from; None at a run's beginning."""
+        return None if self._found is None else self._found[1]["values"]
+
+    @contextmanager
+    def keeping(self, **parts: Part) -> Iterator[None]:
+        """Give these parts, the random generators and metrics.jsonl their saved state, then look after them."""
+        self.parts = parts
+        if self._found is not None:
+            path, state = self._found
+            for name, part in parts.items():
+                part.load(state_files.read(path, state, name))
+            _set_generators(state_files.read(path, state, "rng"), self.run.rank)
+            self.run.report.resumed(state["step"], state["metrics_bytes"])
+            self.run.report.note(f"Going on from the state saved after step {state['step']:,}.")
+        stopping.defer()
+        try:
+            yield
+        finally:
+            stopping.raise_at_once()
+        if stopping.wished():  # it came after the last step
+            raise RunStopped
+
+    def end_step(self, step: int, values: dict[str, Any]) -> None:
+        """Tell that `step` steps are done: saves when it is time to, or when the run was asked to stop.
+
+        All ranks call it. Raises RunStopped after the save.
+        """
+        due = 0 < 60 * self.run.settings.save_minutes <= time.monotonic() - self.saved_at
+        wishes = [float(stopping.wished()), float(due and self.run.rank == 0)]
+        stop, save = (wish > 0 for wish in all_sum(self.run, wishes))
+        if stop or save:
+            self.save(step, values)
+        if stop:
+            raise RunStopped
+
+    def save(self, step: int, values: dict[str, Any]) -> None:
+        """Write the state after `step` steps; a state of the same step is left as it is. All ranks call it.
+
+        A disk that does not take it costs the run nothing but this: the state before stays, and a note says so.
+        """
+        generators = _generators(self.run)
+        if self.run.rank == 0 and not state_files.exists(self.folder, step):
+            tensors = {f"{name}.{key}": t for name, part in self.parts.items() for key, t in part.tensors().items()}
+            try:
+                self._write(step, values, {**tensors, **generators})
+            except (OSError, SafetensorError) as error:
+                reason = getattr(error, "strerror", None) or error
+                self.run.report.note(f"The run's state could not be saved: {reason}. The one before it stays.")
+        if dist.is_initialized():
+            dist.barrier()
+        self.saved_at = time.monotonic()
+        self.run.report.lap("save")
+
+    def clear(self) -> None:
+        """Remove all states: the run has what it was for."""
+        if self.run.rank == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, step: int, values: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        state = {
+            "step": step,
+            "fingerprint": fingerprint(self.run),
+            "metrics_bytes": self.run.report.size(),
+            "values": values,
+        }
+        state_files.write(self.folder, state, tensors)
+        self.run.report.saved(step)
+
+
+def fingerprint(run: Run) -> dict[str, Any]:
+    """What must be the same for a state to fit: data, models, settings, precision and processes."""
+    inputs = run.inputs
+    settings = {name: value for name, value in as_dict(run.settings).items() if name not in _FREE}
+    return {
+        "kind": run.kind,
+        "snapshot": inputs.get("snapshot_digest"),
+        "base model": inputs.get("base_model") or "smollm2",
+        "policy": (inputs.get("policy") or {}).get("digest"),
+        "reward model": (inputs.get("reward") or {}).get("digest"),
+        "pretraining text": (inputs.get("pretrain") or {}).get("digest"),
+        "precision": str(run.dtype),
+        "number of processes": run.world,
+        "settings": settings,
+    }
+
+
+def _check_fingerprint(saved: dict[str, Any], now: dict[str, Any]) -> None:
+    others = [name for name in now if name != "settings" and saved.get(name) != now[name]]
+    before = saved.get("settings", {})
+    others += [f"setting {name}" for name, value in now["settings"].items() if before.get(name) != value]
+    if others:
+        raise RunError(
+            f"The run cannot go on from its saved state, which has another {', another '.join(others)}; "
+            "start a new run instead."
+        )
+
+
+def _generators(run: Run) -> dict[str, Tensor]:
+    """The states of torch's generators of every rank, on every rank."""
+    own = {f"rng.{run.rank}.cpu": torch.get_rng_state()}
+    if run.device.type == "cuda":
+        own[f"rng.{run.rank}.cuda"] = torch.cuda.get_rng_state(run.device)
+    if run.world == 1:
+        return own
+    parts: list[dict[str, Tensor]] = [{} for _ in range(run.world)]
+    dist.all_gather_object(parts, own)
+    return {name: state for part in parts for name, state in part.items()}
+
+
+def _set_generators(states: Mapping[str, Tensor], rank: int) -> None:
+    torch.set_rng_state(states[f"{rank}.cpu"])
+    if f"{rank}.cuda" in states:
+        torch.cuda.set_rng_state(states[f"{rank}.cuda"])
