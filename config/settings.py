@@ -35,7 +35,6 @@ UPLOADS_DIR = VAR / "uploads"
 MODELS_DIR = VAR / "models"
 BASE_MODEL = env.text("BASE_MODEL", "smollm2")
 PRETRAIN_TEXT = env.text("PRETRAIN_TEXT", "")  # a file or folder: what the base model had learned from
-PRETRAIN_TEXT = env.text("PRETRAIN_TEXT", "")  # a file or folder: what the base model had learned from
 HOST = env.text("HOST", "127.0.0.1")  # where `manage.py up` serves
 PORT = env.whole("PORT", 8000, 1, 65535)
 WEB_WORKERS = env.whole("WEB_WORKERS", 2, 1, 1024)  # processes, and threads in each
