@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from exchange.records import Demonstration, Message, Prompt, RankedCompletion, RankingGroup
 from exchange.snapshot import write_snapshot
@@ -50,26 +51,30 @@ def oasst_snapshot(path: Path, *, valid_percent: int = 20, rankings: int | None 
     )[1]  # fmt: skip
 
 
-def plain_prompts(path: Path, question: Callable[[dict[str, str]], str]) -> list[tuple[Message, ...]]:
-    """Prompts of one turn from JSON lines."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [(Message("user", question(json.loads(line))),) for line in lines if line.strip()]
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def simulated_snapshot(
-    name: str, prompts: Sequence[tuple[Message, ...]], rankings: Sequence[RankingGroup], *, valid_percent: int = 20
+def snapshot_of(
+    pairs: Sequence[tuple[str, str]], rankings: Sequence[RankingGroup] = (), *, valid_percent: int = 25
 ) -> Path:
-    """A snapshot of prompts with rankings that a program gave."""
+    """A snapshot of prompts of one turn, each with a demonstration (an empty one is none), and of rankings."""
+    splits = [
+        split_of(str(number), project="experiments", valid_percent=valid_percent, test_percent=0)
+        for number in range(len(pairs))
+    ]
+    prompts = [
+        Prompt(f"p{number}", (Message("user", text),), split)
+        for number, ((text, _), split) in enumerate(zip(pairs, splits, strict=True))
+    ]
     return write_snapshot(
-        HOME / "snapshots", project=name, meta={"simulated": True},
-        prompts=[Prompt(f"p{n}", messages, split_at(n, valid_percent)) for n, messages in enumerate(prompts)],
-        demonstrations=[], rankings=rankings,
+        HOME / "snapshots", project="experiments", meta={}, prompts=prompts, rankings=rankings,
+        demonstrations=[
+            Demonstration(f"d{number}", prompt.id, prompt.messages, answer, prompt.split, "?", "imported")
+            for number, (prompt, (_, answer)) in enumerate(zip(prompts, pairs, strict=True)) if answer.strip()
+        ],
     )[1]  # fmt: skip
-
-
-def split_at(number: int, valid_percent: int) -> str:
-    """The split of the n-th prompt of a list whose prompts have no authors."""
-    return split_of(str(number), project="experiments", valid_percent=valid_percent, test_percent=0)
 
 
 def _group(prompt: ParsedPrompt, ranking: ParsedRanking, split: str) -> RankingGroup:

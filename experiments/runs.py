@@ -21,16 +21,20 @@ from training.version import code_version
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "var" / "experiments"
+BASE = os.environ.get("BASE_MODEL", "smollm2")
 Model = dict[str, Any] | None
 
 
 @dataclass(frozen=True)
 class Done:
-    """A run that succeeded: its summary, the lines of metrics.jsonl, and its checkpoint as another run's input."""
+    """A run that succeeded: its summary, the lines of metrics.jsonl, its checkpoint as another run's input, and where
+    its completions are below its directory.
+    """
 
     summary: dict[str, Any]
     lines: list[dict[str, Any]]
     model: Model
+    completions: str
     directory: Path
 
     def curve(self, name: str, of: str = "metrics") -> list[tuple[int, float]]:
@@ -48,7 +52,7 @@ def trained(
         "run": {"id": name, "name": name, "project": "experiments"},
         "store": None,
         "inputs": {
-            "snapshot": str(snapshot), "snapshot_digest": snapshot.name, "base_model": "smollm2",
+            "snapshot": str(snapshot), "snapshot_digest": snapshot.name, "base_model": BASE,
             "models_dir": str(ROOT / "var" / "models"), "policy": None, **inputs,
         },
         "settings": as_dict(settings_for(kind, preset, settings)),
@@ -72,7 +76,7 @@ def trained(
     checkpoint = done.get("checkpoint")
     model = {"name": name, "path": str(directory / checkpoint), "digest": done["digest"]} if checkpoint else None
     lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return Done(done["summary"], lines, model, directory)
+    return Done(done["summary"], lines, model, done.get("completions", ""), directory)
 
 
 def _result(directory: Path) -> dict[str, Any]:
