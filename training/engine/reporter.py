@@ -6,12 +6,23 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
 _PROGRESS_SECONDS = 0.5
+
+
+class Trackers(Protocol):
+    """Where figures go besides metrics.jsonl."""
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """The finite figures of a step."""
+
+    def finish(self) -> None:
+        """No more will come."""
 
 
 class Reporter:
@@ -19,9 +30,15 @@ class Reporter:
 
     Progress is also shown by tqdm where stderr is a terminal; metrics and notes are printed, which is the run's log.
     A number that is not finite is written as null: JSON has no NaN.
+    Beside the figures of a step stands what the machine did for it, which differs each time: the seconds of its laps
+    and what `machine` tells, such as the memory held at most. All of them also go to `trackers`, where there are any.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, machine: Callable[[], dict[str, float]] = dict) -> None:
+        self.trackers: Trackers | None = None
+        self._machine = machine
+        self._laps: dict[str, float] = {}
+        self._lap_began = time.monotonic()
         self._path = path
         self._stream = path.open("a", encoding="utf-8") if path else None
         self._last_progress: tuple[str, float] = ("", 0.0)
@@ -32,18 +49,35 @@ class Reporter:
         known, since = self._last_progress
         if phase == known and done != total and time.monotonic() - since < _PROGRESS_SECONDS:
             return
+        if phase != known:
+            self._laps, self._lap_began = {}, time.monotonic()
         self._last_progress = (phase, time.monotonic())
         self._write("progress", phase=phase, done=done, total=total)
         self._show(phase, done, total)
 
+    def lap(self, name: str) -> None:
+        """A part of a step has ended that began where the last one ended: its seconds stand with the step's figures.
+
+        What ends after a step's figures, such as the saving of its state, stands with the next step's.
+        """
+        now = time.monotonic()
+        self._laps[name] = self._laps.get(name, 0.0) + now - self._lap_began
+        self._lap_began = now
+
     def metrics(self, step: int, **values: float) -> None:
         """Figures of one optimizer step or iteration."""
-        self._write("metrics", step=step, values=values)
-        self._print(f"step {step}: " + _listed(values))
+        if self._stream is not None:
+            laps = {f"seconds_{name}": round(seconds, 6) for name, seconds in self._laps.items()}
+            machine = {**laps, **self._machine()}
+            self._write("metrics", step=step, values=values, machine=machine)
+            self._print(f"step {step}: " + _listed(values))
+            self._to_trackers(step, "", {**values, **machine})
+        self._laps, self._lap_began = {}, time.monotonic()
 
     def eval(self, step: int, **values: float) -> None:
         """Figures on held-out data after `step` steps."""
         self._write("eval", step=step, values=values)
+        self._to_trackers(step, "eval/", values)
         self._print(f"evaluation at step {step}: " + _listed(values))
 
     def sample(self, step: int, **values: Any) -> None:
@@ -83,6 +117,11 @@ class Reporter:
         line = {"t": round(time.time(), 3), "type": type, **fields}
         self._stream.write(json.dumps(_finite(line), ensure_ascii=False, allow_nan=False) + "\n")
         self._stream.flush()
+
+    def _to_trackers(self, step: int, prefix: str, values: dict[str, float]) -> None:
+        if self.trackers is not None:
+            numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+            self.trackers.log(step, {prefix + name: value for name, value in numbers.items() if math.isfinite(value)})
 
     def _print(self, text: str) -> None:
         if self._stream is None:

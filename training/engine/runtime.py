@@ -25,7 +25,7 @@ import torch.distributed as dist
 import transformers
 
 from training.engine import config as settings_module
-from training.engine import stopping
+from training.engine import memory, stopping, trackers
 from training.engine.errors import RunError, RunStopped
 from training.engine.reporter import Reporter
 
@@ -80,6 +80,7 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
     is_first = int(os.environ.get("RANK", "0")) == 0
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    run: Run | None = None
     try:
         if is_first:
             (directory / "result.json").unlink(missing_ok=True)
@@ -95,14 +96,20 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
         answer = _failure("person", STOPPED)
     except RunError as error:
         answer = _failure("person", str(error))
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        answer = _failure("engineer", UNEXPECTED)
+        answer = (
+            _failure("person", memory.advice(run and run.settings))
+            if memory.ran_out(error)
+            else _failure("engineer", UNEXPECTED)
+        )
     stopping.ignore()  # too late: the answer is being written
     # When another rank has failed, torchrun stops this one: the reason already written must stand.
     stopped_by_failure = not answer["ok"] and (directory / "result.json").exists()
     if (is_first or not answer["ok"]) and not stopped_by_failure:
         _write_json(directory / "result.json", answer)
+    if run is not None and run.report.trackers is not None:
+        run.report.trackers.finish()
     if not answer["ok"]:
         print(answer["error"]["message"], flush=True)
     elif dist.is_initialized():
@@ -129,8 +136,11 @@ def open_run(kind: str, directory: Path) -> Run:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     seed_everything(settings.seed)
     dtype = _dtype(settings.dtype, device)
-    report = Reporter(directory / "metrics.jsonl" if rank == 0 else None)
+    names = trackers.wanted()
+    report = Reporter(directory / "metrics.jsonl" if rank == 0 else None, memory.peaks)
     name = config.get("run", {}).get("name", kind)
+    if names and rank == 0:
+        report.trackers = trackers.Trackers(names, name, directory, report.note)
     print(f"{name}: {kind} on {device}, {str(dtype).removeprefix('torch.')}, {world} process(es)", flush=True)
     return Run(kind, directory, inputs, settings, report, device, dtype, rank, world, config.get("run", {}),
                config.get("code_version", ""))  # fmt: skip

@@ -99,7 +99,9 @@ def main(run: Run) -> Result:
             rows = pretrain_draw(text, text_a_step, settings.seed, step) if text else []
             loss = accumulate(run, model, batch, rows)
             lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
+            run.report.lap("gradients")
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+            run.report.lap("update")
             divergence.check(norm, step, report, () if math.isfinite(norm) else culprits(model, batch))
             progress["tokens"] += sum(map(_tokens, batch)) + sum(map(len, rows))
             progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}

@@ -23,6 +23,7 @@ class _Curve:
 
 _MOST_ROWS = 400  # of a kind that are read for a page, however long the run: a chart is 336 units wide
 _SPEED = _Curve("Tokens a second", "tokens_per_second")
+_MEMORY = (_Curve("Memory held at most, GiB", "memory_gib"), _Curve("GPU memory held at most, GiB", "gpu_memory_gib"))
 _CURVES: dict[str, tuple[_Curve, ...]] = {
     "sft": (_Curve("Loss, nats a token", "loss", "Validation"), _SPEED),
     "reward": (
@@ -45,7 +46,7 @@ def run_charts(run: Run) -> list[Chart]:
     reported = _reported(run) if _CURVES[run.kind] else {}
     planned = planned_steps(run)
     charts = []
-    for curve in _CURVES[run.kind]:
+    for curve in (*_CURVES[run.kind], *_MEMORY) if reported else ():
         series = [_series("Training", reported["metrics"], curve.key)]
         if curve.held_out:
             series.append(_series(curve.held_out, reported["eval"], curve.key, dots=True))
@@ -65,10 +66,10 @@ def planned_steps(run: Run) -> int:
 
 
 def time_spent(run: Run, *, latest: int = 20) -> list[tuple[str, float]]:
-    """(part, mean seconds) of the latest iterations of PPO: sampling, scoring, updating. Empty for other kinds."""
+    """(part, mean seconds) of the latest steps that had the part: of SFT the gradients and the update."""
     rows = run.metrics.filter(type=Metric.Type.METRICS).order_by("-line").values_list("values", flat=True)[:latest]
     spent = []
-    for part in ("sample", "score", "update"):
+    for part in ("sample", "score", "gradients", "update", "save"):
         known = [seconds for row in rows if (seconds := _number(row.get(f"seconds_{part}"))) is not None]
         if known:
             spent.append((part.capitalize(), sum(known) / len(known)))

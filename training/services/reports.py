@@ -94,7 +94,7 @@ class RunReport:
         return fields
 
     def _metric(self, line: Line) -> Metric | None:
-        values = line.values.get("values")
+        values, machine = line.values.get("values"), line.values.get("machine")
         if line.values.get("type") not in Metric.Type.values or not isinstance(values, dict):
             return None
         return Metric(
@@ -102,7 +102,7 @@ class RunReport:
             line=line.number,
             type=line.values["type"],
             step=_count(line.values.get("step")) or 0,
-            values=values,
+            values={**values, **machine} if isinstance(machine, dict) else values,
             time=_time(line),
         )
 
