@@ -1,12 +1,13 @@
 """One iteration of the real trainer on tiny models."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from tests.engine.tiny_ppo import changed, learner, question
-from training.engine import ppo, ppo_report, rollout, update
+from training.engine import episodes, ppo, ppo_report, rollout, update
 from training.engine.errors import RunError
 from training.engine.optimizer import MasterAdamW
 
@@ -74,6 +75,28 @@ def test_a_reward_that_is_not_a_number_teaches_nothing_and_the_third_in_a_row_en
     assert one.skipped == 2
     with pytest.raises(RunError, match="diverged"):
         ppo.iterate(one, 2, 4, QUESTIONS)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_the_prompt_whose_answer_has_no_finite_reward_is_named(wrong, monkeypatch):
+    one = learner(**SMALL)
+    notes = []
+    monkeypatch.setattr(one.run.report, "note", notes.append)
+    asked = [dataclasses.replace(each, id=f"p-{number}") for number, each in enumerate(QUESTIONS)]
+    plain = episodes.answer_scores
+
+    def scores(reward, answers):
+        found = plain(reward, answers)
+        return torch.where(torch.tensor([len(answer.prompt) == 1 for answer in answers]), wrong, found)
+
+    monkeypatch.setattr(episodes, "answer_scores", scores)
+    ppo.iterate(one, 0, 1, asked)
+    assert notes[0].startswith(
+        "Iteration 1 teaches nothing: the score, a value or a log-probability of an answer to 2 "
+    )
+    assert "p-1, p-5" in notes[1]  # the questions of one token
+    with pytest.raises(RunError, match="p-1, p-5"):
+        [ppo.iterate(one, iteration, 3, asked) for iteration in (1, 2)]
 
 
 def test_a_policy_that_is_not_a_number_is_one_clear_sentence():

@@ -40,6 +40,38 @@ def test_two_processes_whiten_as_one():
     torch.testing.assert_close(white, rows([-2, -1], [0, 3]) / math.sqrt(3.5), atol=1e-8, rtol=0)
 
 
+def test_scaled_rewards_keep_their_sign_and_have_variance_one():
+    """1, 2, 3 and 6 have variance 3.5: nothing is subtracted, so each is only divided by √3.5."""
+    values = rows([1, 2, math.nan], [3, 6, 1e30])
+    keep = mask(2, 2, width=3)
+    scaled = pm.scale(values, keep, pm.moments(values, keep))
+    torch.testing.assert_close(scaled, rows([1, 2, 0], [3, 6, 0]) / math.sqrt(3.5), atol=1e-8, rtol=0)
+    assert float(scaled[keep].var(correction=0)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("kl", "expected"),
+    [
+        (6.0, 0.1),  # on target: β stays
+        (6.6, 0.1 * (1 + 0.1 * 0.05)),  # a tenth above: e = .1, n / horizon = 512 / 10240
+        (60.0, 0.1 * (1 + 0.2 * 0.05)),  # far above: e is held at .2
+        (0.0, 0.1 * (1 - 0.2 * 0.05)),  # far below: at −.2
+    ],
+)
+def test_adaptive_beta_by_hand(kl, expected):
+    assert pm.adapted(0.1, kl, target=6.0, answers=512, horizon=10_240) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_kl_of_the_best_of_n():
+    """log 1 − 0 = 0; log 2 − ½; log 4 − ¾."""
+    assert pm.best_of_kl(1) == 0.0
+    assert pm.best_of_kl(2) == pytest.approx(0.1931472, abs=1e-7)
+    assert pm.best_of_kl(4) == pytest.approx(0.6362944, abs=1e-7)
+    many = 4000  # equally likely answers, all different: P(rank ≤ k) = (k/m)², so p_k = (2k − 1)/m²
+    p = (2 * torch.arange(1, many + 1, dtype=F64) - 1) / many**2
+    assert float((p * (p * many).log()).sum()) == pytest.approx(pm.best_of_kl(2), abs=1e-3)
+
+
 def test_missing_end_costs_the_penalty_at_any_level_of_scores():
     scores = pm.penalised(rows(-7.0, 2.0, -7.0), torch.tensor([True, True, False]), 1.0)
     assert scores.tolist() == [-7.0, 2.0, -8.0]
@@ -119,6 +151,7 @@ def test_clipped_policy_loss_and_its_gradient(ratio, advantage, loss, slope):
     assert int(result.clipped) == (slope == 0)
     assert float(result.ratio_sum) == pytest.approx(ratio)
     assert float(result.ratio_off) == pytest.approx(abs(ratio - 1))
+    assert float(result.moved) == pytest.approx(-math.log(ratio))
 
 
 def test_a_nan_in_the_padding_reaches_neither_losses_nor_gradients():

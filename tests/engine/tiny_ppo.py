@@ -9,15 +9,18 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
 from exchange.records import Message
+from tests.engine.conftest import in_double
 from training.engine import heads
 from training.engine.attention import use_tree_attention
 from training.engine.config import settings_for
 from training.engine.data import Question
 from training.engine.episodes import Models
 from training.engine.learner import Learner
+from training.engine.lora import add_lora
 from training.engine.optimizer import Divergence, MasterAdamW
 from training.engine.reporter import Reporter
 from training.engine.runtime import Run
+from training.engine.value_head import ValueHead
 
 EOS, PAD = 2, 0
 
@@ -50,12 +53,15 @@ def learner(vocabulary=20, *, seed=0, spread=1.0, dtype=torch.float64, packed=Tr
     for model in (policy, reward):
         if packed:
             use_tree_attention(model)
-        model.eval().to(dtype)
-    models = Models(
-        policy, copy.deepcopy(policy).requires_grad_(False), reward.requires_grad_(False), copy.deepcopy(reward)
-    )
-    models.value.requires_grad_(True)
+        (in_double(model) if dtype == torch.float64 else model.to(dtype)).eval()
     chosen = settings_for("ppo", "paper", {"episodes": 10**6, "warmup_iterations": 0, **settings})
+    reference, value = copy.deepcopy(policy).requires_grad_(False), copy.deepcopy(reward)
+    if chosen.lora_rank:
+        reference = None
+        add_lora(policy, chosen.lora_rank, chosen.lora_alpha, seed)
+    if chosen.value == "trunk":
+        value = ValueHead(32, dtype=dtype)
+    models = Models(policy, reference, reward.requires_grad_(False), value)
     run = Run("ppo", Path(), {}, chosen, Reporter(None), torch.device("cpu"), dtype)
     return Learner(run, models, Ends(), MasterAdamW(models.policy), MasterAdamW(models.value), Divergence())
 
