@@ -198,6 +198,9 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "STYLES": [lambda request: static("css/admin.css")],
     "SITE_ICON": lambda request: static("icon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icon.svg")},
+    ],
     "COLORS": {
         "primary": {  # the accent of the pages, lighter and darker
             "50": "#eef3fd", "100": "#dbe6fb", "200": "#bdd1f8", "300": "#93b4f5", "400": "#6590ee", "500": "#3f70e0",

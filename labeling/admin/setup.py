@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.models import ProjectSetup, Task
+from labeling.models.setup import every_kind
 from labeling.selectors.effects import setup_effects
 from labeling.services.projects import SETTINGS, project_setup_update
 from labeling.services.snapshots import snapshot_create
@@ -30,6 +31,7 @@ class SetupForm(ModelForm):  # type: ignore[type-arg]  # Django's is not generic
     kinds = MultipleChoiceField(
         label="Kinds of task",
         choices=Task.Kind.choices,
+        initial=every_kind,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Kinds of task that are handed out. Those of other kinds wait.",
         error_messages={"required": "A project hands out at least one kind of task."},

@@ -163,6 +163,11 @@ def test_a_setup_is_added_for_a_project_that_has_none(project, pages, manager):
     assert ProjectSetup.objects.get(project=project).overlap == 2
 
 
+def test_a_new_setup_begins_with_every_kind_ticked(pages):
+    form = pages.get("/admin/labeling/projectsetup/add/").context["adminform"].form
+    assert form["kinds"].value() == ["demonstration", "ranking", "comparison", "evaluation"]
+
+
 def test_the_preview_says_what_a_change_would_do_and_stores_nothing(project, pages):
     for _ in range(3):
         make_demonstration_task(project)
