@@ -11,14 +11,16 @@ import json
 import math
 import os
 import random
+import shutil
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -27,6 +29,7 @@ import transformers
 from training.engine import config as settings_module
 from training.engine import memory, stopping, trackers
 from training.engine.errors import RunError, RunStopped
+from training.engine.rehearsal import Ended, Rehearsal
 from training.engine.reporter import Reporter
 
 STOPPED = "The run was stopped."
@@ -64,19 +67,28 @@ def run_main(kind: str, main: Callable[[Run], Result], argv: list[str] | None = 
     """Run a script as a process: parse --run-dir, call `main`, write result.json last, exit 0 only on success."""
     parser = argparse.ArgumentParser(prog=f"training.engine.{kind}")
     parser.add_argument("--run-dir", required=True, type=Path, help="the run directory with its config.json")
-    directory = parser.parse_args(argv).run_dir.resolve()
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check data, memory and disk, take a few steps, say what the run will cost",
+    )
+    options = parser.parse_args(argv)
+    directory = options.run_dir.resolve()
     if not directory.is_dir():
         parser.error(f"there is no run directory {directory}")
     stopping.install()
     _end_with_launcher()
-    code = execute(kind, main, directory)
+    code = execute(kind, main, directory, dry_run=options.dry_run)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # an ordinary exit may wait for threads of libraries; everything is written by now
 
 
-def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
-    """One run in this process: `main` on the directory's config.json, result.json written; returns the exit code."""
+def execute(kind: str, main: Callable[[Run], Result], directory: Path, *, dry_run: bool = False) -> int:
+    """One run in this process: `main` on the directory's config.json, result.json written; returns the exit code.
+
+    A dry run leaves nothing but result.json, whose summary says what the run will cost.
+    """
     is_first = int(os.environ.get("RANK", "0")) == 0
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -84,8 +96,8 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
     try:
         if is_first:
             (directory / "result.json").unlink(missing_ok=True)
-        run = open_run(kind, directory)
-        result = main(run)
+        run = open_run(kind, directory, dry_run=dry_run)
+        result = _rehearse(run, main) if dry_run else main(run)
         summary = finite_figures(result.summary)
         if lost := sorted(result.summary.keys() - summary.keys()):
             run.report.note(f"Figures that were not finite are left out: {', '.join(lost)}.")
@@ -117,7 +129,24 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path) -> int:
     return 0 if answer["ok"] else 1
 
 
-def open_run(kind: str, directory: Path) -> Run:
+def _rehearse(run: Run, main: Callable[[Run], Result]) -> Result:
+    """The run's first steps in a folder of its own, and what they say of the whole."""
+    rehearsal = cast(Rehearsal, run.report)
+    run.directory.mkdir(exist_ok=True)
+    try:
+        with suppress(Ended):
+            main(run)
+        s = run.settings
+        figures = rehearsal.figures(run.directory, s.episodes // s.rollout_batch if run.kind == "ppo" else None)
+    finally:
+        if run.rank == 0:
+            shutil.rmtree(run.directory, ignore_errors=True)
+    for name, value in figures.items() if run.rank == 0 else ():
+        print(f"{name} {value:,}", flush=True)
+    return Result(figures)
+
+
+def open_run(kind: str, directory: Path, *, dry_run: bool = False) -> Run:
     """Read and check config.json, join the other ranks, seed. Raises RunError for a configuration that cannot run."""
     config = _read_config(directory)
     if config.get("kind") != kind:
@@ -137,7 +166,10 @@ def open_run(kind: str, directory: Path) -> Run:
     seed_everything(settings.seed)
     dtype = _dtype(settings.dtype, device)
     names = trackers.wanted()
-    report = Reporter(directory / "metrics.jsonl" if rank == 0 else None, memory.peaks)
+    if dry_run:
+        names, report, directory = [], Rehearsal(device, rank == 0), directory / "dry-run"
+    else:
+        report = Reporter(directory / "metrics.jsonl" if rank == 0 else None, memory.peaks)
     name = config.get("run", {}).get("name", kind)
     if names and rank == 0:
         report.trackers = trackers.Trackers(names, name, directory, report.note)

@@ -21,6 +21,7 @@ from torch import Tensor
 from training.engine import state_files, stopping
 from training.engine.config import as_dict
 from training.engine.errors import RunError, RunStopped
+from training.engine.rehearsal import Ended, Rehearsal
 from training.engine.runtime import Run, all_sum
 
 FOLDER = "state"
@@ -93,6 +94,11 @@ class Keeper:
 
         All ranks call it. Raises RunStopped after the save.
         """
+        if isinstance(self.run.report, Rehearsal):
+            [enough] = all_sum(self.run, [float(self.run.report.step_done(self.parts))])
+            if enough:
+                raise Ended
+            return
         due = 0 < 60 * self.run.settings.save_minutes <= time.monotonic() - self.saved_at
         wishes = [float(stopping.wished()), float(due and self.run.rank == 0)]
         stop, save = (wish > 0 for wish in all_sum(self.run, wishes))
