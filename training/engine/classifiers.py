@@ -25,4 +25,4 @@ def know_classifier(config: PreTrainedConfig) -> None:
     name = causal.__name__.removesuffix("ForCausalLM") + "ForSequenceClassification"
     bases = (GenericForSequenceClassification, causal.__mro__[1])
     made = type(name, bases, {"base_model_prefix": causal.base_model_prefix, "config_class": kind})
-    AutoModelForSequenceClassification.register(kind, made)
+    AutoModelForSequenceClassification.register(kind, made, exist_ok=True)  # else passed over for transformers' own

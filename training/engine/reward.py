@@ -18,7 +18,7 @@ import torch
 from transformers import PreTrainedModel
 
 from exchange.envelope import read_manifest
-from training.engine import accuracy, checkpoint, data, heads
+from training.engine import accuracy, checkpoint, data, heads, reward_report
 from training.engine.attention import has_tree_attention
 from training.engine.config import RewardSettings
 from training.engine.data import Dialogue, Group
@@ -28,7 +28,6 @@ from training.engine.layout import Family
 from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
-from training.engine.reward_report import agreement_figures, fold_figures, report
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.scoring import passes, score_all, score_families
 from training.engine.state import Keeper
@@ -39,21 +38,21 @@ def main(run: Run) -> Result:
     settings: RewardSettings = run.settings
     if settings.backbone:
         if (run.inputs.get("policy") or {}).get("path"):
-            raise RunError(
-                "A reward model starts either from a policy or from the backbone that is set, not from both."
-            )
+            raise RunError("A reward model starts from a policy or from the backbone that is set, not from both.")
         run = replace(run, inputs={**run.inputs, "base_model": settings.backbone})
-    notes = run.report
-    notes.progress("load", 0, 1)
+    report = run.report
+    report.progress("load", 0, 1)
     folder = data.open_snapshot(run.inputs)
     model, tokenizer = new_reward(
         run.inputs, run.inputs.get("policy"), seed=settings.seed, dtype=torch.float32, device=run.device
     )
     check_length(model, settings.max_length)
     checkpoint.check_space(run, model)
-    notes.progress("load", 1, 1)
+    report.progress("load", 1, 1)
     if settings.layout == "prefix" and not has_tree_attention(model):
-        notes.note("This architecture's attention cannot share the prompt between completions; rows are used instead.")
+        report.note(
+            "This architecture's attention cannot share the prompt between completions; rows are used instead."
+        )
 
     margins = (settings.margin_1, settings.margin_2, settings.margin_3, settings.margin_4)
     found, held = (
@@ -73,24 +72,24 @@ def main(run: Run) -> Result:
     ordered = [group for group in held.items if _teaches(group, "drop")]
     valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
     train_pairs = sum(_pairs(group, settings.ties) for group in train)
-    notes.note(
+    report.note(
         f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(_tokens, train)):,} tokens). Left out: "
         f"{found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
         f"{ties_only:,} rankings of ties only; {beyond:,} beyond the token budget."
     )
     if left_out:
-        notes.note(
+        report.note(
             f"{len(left_out):,} of {len(people - {''}):,} labelers are left out of training and judged apart: "
             f"{len(found.items) - ties_only - len(useful):,} training rankings less."
         )
     if valid:
-        notes.note(
+        report.note(
             f"Validating on {len(valid):,} of {len(ordered):,} rankings. Left out: {held.left_out_long:,} completions "
             f"over {settings.max_length:,} tokens with their prompt; {len(ordered) - len(valid):,} rankings "
             "beyond the limit."
         )
     else:
-        notes.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
+        report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
 
     set_dropout(model, 0.0)
     model.train()
@@ -107,21 +106,23 @@ def main(run: Run) -> Result:
     batches = data.steps(elements, batch_size, settings.epochs, seed=settings.seed)
     with keeper.keeping(optimizer=optimizer):
         for step, batch in islice(enumerate(batches), progress["step"], None):
-            notes.progress("train", step, total)
+            report.progress("train", step, total)
             done = accumulate(model, batch, settings, rank=run.rank, world=run.world)
             lr = cosine(step, total, settings.learning_rate, warmup=settings.warmup_steps)
+            report.lap("gradients")
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+            report.lap("update")
             loss, right, pairs, *blame = all_sum(run, [done.loss, done.right, done.pairs, *done.blame])
-            divergence.check(norm, step, notes, [g.id for g, count in zip(batch, blame, strict=True) if count])
+            divergence.check(norm, step, report, [g.id for g, count in zip(batch, blame, strict=True) if count])
             progress["losses"].append(loss if math.isfinite(loss) else None)  # a skipped step's loss may be NaN
             progress["tokens"] += sum(map(_tokens, batch))
             progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
-            notes.metrics(
+            report.metrics(
                 step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
                 tokens_per_second=progress["tokens"] / clock.seconds,
             )  # fmt: skip
             keeper.end_step(step + 1, progress)
-    notes.progress("train", total, total)
+    report.progress("train", total, total)
 
     optimizer.restore()  # what follows is of the weights that are saved, not of their rounding
     model.eval()
@@ -143,12 +144,12 @@ def main(run: Run) -> Result:
         if finite := [loss for loss in part if loss is not None]:
             summary[name] = round(sum(finite) / len(finite), 5)
     summary |= evaluate(run, model, valid, left_out, step=total)
-    summary |= agreement_figures(read_manifest(folder)["meta"])
+    summary |= reward_report.agreement_figures(read_manifest(folder)["meta"])
     spoken = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
     summary |= set_bias(run, model, spoken)
-    notes.progress("save", 0, 1)
+    report.progress("save", 0, 1)
     path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
-    notes.progress("save", 1, 1)
+    report.progress("save", 1, 1)
     keeper.clear()
     return Result(summary, checkpoint=path, digest=digest)
 
@@ -215,11 +216,11 @@ def evaluate(
         return {}
     scored = score_all(run, model, _families(groups), "eval")
     judged = list(zip(groups, scored, strict=True))
-    figures = report([one for one in judged if one[0].labeler not in left_out])
+    figures = reward_report.report([one for one in judged if one[0].labeler not in left_out])
     if figures:
         run.report.eval(step, accuracy=figures["valid_accuracy"], loss=figures["valid_loss"])
     if left_out:
-        figures |= fold_figures([one for one in judged if one[0].labeler in left_out])
+        figures |= reward_report.fold_figures([one for one in judged if one[0].labeler in left_out])
     return figures
 
 
