@@ -98,7 +98,8 @@ def test_the_web_loads_without_torch():
     told = shown(TORCH, WEB)
     assert int(told["addresses"]) > 60
     assert int(told["schema"]) > 20
-    assert told["settings"] == "['SFTSettings', 'RewardSettings', 'PPOSettings', 'SampleSettings']"
+    kinds = ("SFT", "Reward", "DPO", "PPO", "Sample")
+    assert told["settings"] == str([f"{kind}Settings" for kind in kinds])
     assert told["heavy"] == "[]"
 
 
@@ -119,7 +120,7 @@ def test_the_workers_load_without_torch():
 
 def test_the_engine_loads_without_django():
     told = shown(DJANGO, ENGINE)
-    for name in ("config", "sft", "reward", "ppo", "sample"):
+    for name in ("config", "sft", "reward", "dpo", "ppo", "sample"):
         assert f"'training.engine.{name}'" in told["modules"]
 
 

@@ -53,6 +53,7 @@ class Run(models.Model):
     class Kind(models.TextChoices):
         SFT = "sft", "SFT"
         REWARD = "reward", "Reward model"
+        DPO = "dpo", "DPO"
         PPO = "ppo", "PPO"
         SAMPLE = "sample", "Sample"
 

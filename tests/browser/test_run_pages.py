@@ -86,7 +86,7 @@ def test_no_page_breaks_a_rule_or_scrolls_sideways(open_page, axe, people, make_
     page = open_page("/runs/", people.engineer, size=size, dark=dark)
     snapshot_page = f"/snapshots/{running.snapshot.digest}/"
     addresses = ["/runs/", f"/runs/{running.pk}/", f"/runs/{answered.pk}/", f"/runs/{running.pk}/stop/", snapshot_page]
-    addresses += [f"/runs/new/?kind={kind}" for kind in ("sft", "ppo", "sample")]
+    addresses += [f"/runs/new/?kind={kind}" for kind in ("sft", "dpo", "ppo", "sample")]
     for address in [*addresses, "/models/", f"/models/{DIGEST(1)}/", f"/models/{DIGEST(2)}/"]:
         page.goto(address)
         assert axe(page) == [], address

@@ -3,10 +3,10 @@
 from exchange.records import Demonstration, Prompt, RankedCompletion, RankingGroup
 from exchange.snapshot import write_snapshot
 from tests.engine.conftest import WORDS, Ran, ended, prepare, prompt_of, split_of
-from training.engine import ppo, reward, sample, sft
+from training.engine import dpo, ppo, reward, sample, sft
 from training.engine.runtime import execute
 
-MAINS = {"sft": sft.main, "reward": reward.main, "ppo": ppo.main, "sample": sample.main}
+MAINS = {"sft": sft.main, "reward": reward.main, "dpo": dpo.main, "ppo": ppo.main, "sample": sample.main}
 
 
 class Chain:

@@ -19,6 +19,7 @@ from training.engine.state import Keeper
 ROOT = Path(__file__).resolve().parents[2]
 SFT = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "dropout": 0.3}  # 6 steps, across an epoch
 REWARD = {"epochs": 2, "batch_prompts": 4, "learning_rate": 0.01}
+DPO = {"epochs": 2, "batch_prompts": 4, "learning_rate": 0.01, "eval_prompts": 2, "response_length": 4}
 PPO = {
     "episodes": 48, "rollout_batch": 8, "minibatch": 4, "response_length": 5, "max_prompt_length": 60,
     "learning_rate": 3e-3, "value_learning_rate": 3e-3, "eval_prompts": 3, "inner_epochs": 2,
@@ -69,6 +70,7 @@ def killed_after(monkeypatch, step, *, saved):
     [
         ("sft", SFT, ()), ("sft", {**SFT, "lora_rank": 2, "select": "loss", "eval_steps": 1}, ()),
         ("reward", REWARD, ("sft",)),
+        ("dpo", DPO, ("sft",)), ("dpo", {**DPO, "lora_rank": 2}, ("sft",)),
         ("ppo", PPO, ("sft", "reward")),
     ],
 )  # fmt: skip

@@ -69,8 +69,8 @@ def test_ppo_has_no_weight_of_the_value_loss_whose_adam_would_undo_it():
 
 
 def test_unknown_kind_and_preset():
-    with pytest.raises(SettingsError, match="no kind of run 'dpo'; there are sft, reward, ppo, sample"):
-        settings_for("dpo")
+    with pytest.raises(SettingsError, match="no kind of run 'grpo'; there are sft, reward, dpo, ppo, sample"):
+        settings_for("grpo")
     with pytest.raises(SettingsError, match="no preset 'large'; there are paper, small, cpu"):
         settings_for("sft", "large")
 

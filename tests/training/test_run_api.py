@@ -92,7 +92,7 @@ def test_a_refusal_is_one_sentence_and_starts_nothing(api, snapshot, called, cha
     assert called == []
 
 
-@pytest.mark.parametrize("change", [{"kind": "dpo"}, {"preset": "huge"}, {"settings": [1]}, {"models": "base"}])
+@pytest.mark.parametrize("change", [{"kind": "grpo"}, {"preset": "huge"}, {"settings": [1]}, {"models": "base"}])
 def test_a_wrong_shape_is_refused(api, snapshot, called, change):
     answer = api("engineer").post("/api/v1/runs/", {**RUN, "snapshot": snapshot.digest, **change}, "json")
     assert answer.status_code == 400
@@ -148,7 +148,7 @@ def test_settings_are_described_with_the_presets_values(api, project):
     assert told["values"]["batch_prompts"] == 64  # IG appendix C.2
     field = next(field for field in told["fields"] if field["name"] == "ties")
     assert field["choices"] == ["drop", "half"]
-    assert api("reviewer").get("/api/v1/training/settings/dpo/").status_code == 400
+    assert api("reviewer").get("/api/v1/training/settings/grpo/").status_code == 400
     assert api("reviewer").get("/api/v1/training/settings/sft/?preset=huge").status_code == 400
 
 

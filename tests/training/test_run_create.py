@@ -33,9 +33,10 @@ def models(make_checkpoint):
 
 def test_names_are_given_by_kind_and_number(create, models):
     ppo = {"policy": DIGEST(1), "reward": DIGEST(2)}
-    runs = [create("sft"), create("reward"), create("ppo", **ppo), create("sample", models=["base"])]
+    runs = [create("sft"), create("reward"), create("dpo"), create("ppo", **ppo), create("sample", models=["base"])]
     assert [run.name for run in runs] == [
-        f"SFT {runs[0].pk}", f"Reward {runs[1].pk}", f"PPO {runs[2].pk}", f"Sample {runs[3].pk}",
+        f"SFT {runs[0].pk}", f"Reward {runs[1].pk}", f"DPO {runs[2].pk}", f"PPO {runs[3].pk}",
+        f"Sample {runs[4].pk}",
     ]  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def test_a_sample_run_asks_each_model_once(create, models):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"kind": "dpo"}, "There is no kind of run 'dpo'; there are sft, reward, ppo, sample."),
+        ({"kind": "grpo"}, "There is no kind of run 'grpo'; there are sft, reward, dpo, ppo, sample."),
         ({"preset": "huge"}, "There is no preset 'huge'; there are paper, small, cpu."),
         ({"settings": {"epochs": 0}}, "epochs must be between 1 and 1,000, not 0."),
         ({"settings": {"epoch": 2}}, "sft has no setting 'epoch'; the nearest is 'epochs'."),
@@ -108,6 +109,8 @@ def test_a_snapshot_without_rankings_makes_no_reward_model(create, project, stor
     snapshots_poll()
     with pytest.raises(Refused, match=r"^Snapshot \w{12} holds no training rankings, which Reward needs\.$"):
         create("reward", snapshot=digest)
+    with pytest.raises(Refused, match=r"holds no training rankings, which DPO needs\.$"):
+        create("dpo", snapshot=digest)
     assert create("sft", snapshot=digest).pk
 
 

@@ -149,7 +149,7 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(client, people, sn
     assert not Run.objects.exists()
 
 
-@pytest.mark.parametrize("kind", ["sft", "reward", "ppo", "sample"])
+@pytest.mark.parametrize("kind", ["sft", "reward", "dpo", "ppo", "sample"])
 @pytest.mark.parametrize("preset", ["paper", "small", "cpu"])
 def test_every_kind_has_a_form_with_every_setting(client, people, snapshot, kind, preset):
     client.force_login(people.engineer)

@@ -23,6 +23,7 @@ def run(kind, summary, state="succeeded"):
         ("sft", SFT, "loss 2.41 → 1.92"),
         ("reward", REWARD, "71.8 % of 2,310 pairs"),
         ("ppo", PPO, "reward -0.21 → 0.84, KL 6.14"),
+        ("dpo", REWARD, "71.8 % of 2,310 pairs"),
         ("sample", {"completions": 1200, "prompts": 400}, "1,200 completions of 400 prompts"),
         ("sft", {}, ""),
         ("reward", {"valid_accuracy": None, "valid_pairs": 0}, ""),

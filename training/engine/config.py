@@ -12,21 +12,30 @@ import math
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from training.engine.settings import CLASSES, PPOSettings, RewardSettings, SampleSettings, Settings, SFTSettings
+from training.engine.settings import (
+    CLASSES,
+    DPOSettings,
+    PPOSettings,
+    RewardSettings,
+    SampleSettings,
+    Settings,
+    SFTSettings,
+)
 from training.engine.settings import PRESETS as VALUES
 
 __all__ = [
-    "CLASSES", "KINDS", "PRESETS", "REQUIRED_INPUTS", "FieldInfo", "PPOSettings", "RewardSettings", "SFTSettings",
-    "SampleSettings", "Settings", "SettingsError", "as_dict", "describe", "differing", "required_inputs",
-    "settings_for", "wants_text",
+    "CLASSES", "KINDS", "PRESETS", "REQUIRED_INPUTS", "DPOSettings", "FieldInfo", "PPOSettings", "RewardSettings",
+    "SFTSettings", "SampleSettings", "Settings", "SettingsError", "as_dict", "describe", "differing",
+    "required_inputs", "settings_for", "wants_text",
 ]  # fmt: skip
-KINDS = ("sft", "reward", "ppo", "sample")
+KINDS = ("sft", "reward", "dpo", "ppo", "sample")
 PRESETS = ("paper", "small", "cpu")
 _MOST_TEXT = 500
 _SHOWN = 60  # characters of a wrong value that its sentence repeats
 REQUIRED_INPUTS: dict[str, tuple[str, ...]] = {
     "sft": ("snapshot",),
     "reward": ("snapshot",),
+    "dpo": ("snapshot",),
     "ppo": ("snapshot", "policy", "reward"),
     "sample": ("snapshot", "policies"),
 }

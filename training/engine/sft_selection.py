@@ -14,9 +14,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from training.engine import data, episodes
 from training.engine.data import Question
 from training.engine.errors import RunError
+from training.engine.held_out import answers_to, validation_questions
 from training.engine.models import load_reward
 from training.engine.runtime import Run, all_sum
-from training.engine.sampling import check_room, row_seed, sample
 
 
 @dataclass(frozen=True)
@@ -30,41 +30,23 @@ class Judge:
     @classmethod
     def of(cls, run: Run, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Judge:
         """The run's reward model. Raises RunError where it reads other tokens, or no prompt or answer fits."""
-        settings = run.settings
         reward, theirs = load_reward(run.inputs, run.inputs["reward"], dtype=run.dtype, device=run.device)
         if theirs.get_vocab() != tokenizer.get_vocab():
             raise RunError("The policy and the reward model have different tokenizers, so it cannot select.")
-        longest = settings.max_length - settings.response_length
-        if longest < 1:
-            raise RunError("response_length must be less than max_length, else no prompt has room before an answer.")
-        for model, name in ((policy, "the policy"), (reward, "the reward model")):
-            check_room(model, longest, settings.response_length, end=1, name=name)
-        found = data.questions(folder, tokenizer, splits=("valid",), max_prompt_length=longest)
-        if not found.items:
-            raise RunError(f"The snapshot has no validation prompt of at most {longest:,} tokens to select by.")
-        chosen = data.shuffled(found.items, settings.seed)[: settings.eval_prompts]
+        readers = {"the policy": policy, "the reward model": reward}
+        questions, left_out = validation_questions(run, tokenizer, folder, readers)
+        if not questions:
+            raise RunError("The snapshot has no validation prompt that fits to select the checkpoint by.")
         run.report.note(
-            f"The checkpoint is selected by the reward of answers to {len(chosen):,} validation prompts. Left out: "
-            f"{found.left_out_long:,} over {longest:,} tokens; {len(found.items) - len(chosen):,} beyond eval_prompts."
+            f"The checkpoint is selected by the reward of answers to {len(questions):,} validation prompts. {left_out}"
         )
-        return cls(reward.requires_grad_(False), tokenizer, chosen)
+        return cls(reward.requires_grad_(False), tokenizer, questions)
 
     @torch.no_grad()
     def score(self, run: Run, model: PreTrainedModel) -> float:
         """The mean score of the model's answers, drawn with the same seeds each time; the model is in eval mode."""
-        settings = run.settings
-        mine = range(run.rank, len(self.questions), run.world)
-        prompts = [self.questions[place].prompt for place in mine]
+        answers = answers_to(run, model, self.tokenizer, self.questions)
         total = 0.0
-        if prompts:
-            try:
-                answers = sample(
-                    model, prompts, seeds=[row_seed(settings.seed, "select", place) for place in mine],
-                    eos_id=self.tokenizer.eos_token_id, pad_id=self.tokenizer.pad_token_id,
-                    max_new_tokens=settings.response_length,
-                )  # fmt: skip
-            except FloatingPointError as error:
-                raise RunError("The policy's numbers are not finite any more; use a lower learning rate.") from error
-            for part in data.micro_batches(answers, settings.micro_tokens, lambda a: len(a.prompt + a.tokens)):
-                total += float(episodes.answer_scores(self.reward, part).sum())
+        for part in data.micro_batches(answers, run.settings.micro_tokens, lambda a: len(a.prompt + a.tokens)):
+            total += float(episodes.answer_scores(self.reward, part).sum())
         return all_sum(run, [total])[0] / len(self.questions)

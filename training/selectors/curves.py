@@ -31,6 +31,11 @@ _CURVES: dict[str, tuple[_Curve, ...]] = {
         _Curve("Pairs ranked as people did", "accuracy", "Validation"),
         _SPEED,
     ),
+    "dpo": (
+        _Curve("Pair loss, nats", "loss", "Validation"),
+        _Curve("Pairs ranked as people did", "accuracy", "Validation"),
+        _SPEED,
+    ),
     "ppo": (
         _Curve("Reward", "reward", "Held-out prompts"),
         _Curve("KL to reference, nats an answer", "kl", "Held-out prompts"),

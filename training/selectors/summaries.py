@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from training.models import Run
+from training.progress import spoken
 
 Figures = dict[str, Any]
 
@@ -17,6 +18,7 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
     accuracy = _accuracy(left)
     if accuracy:
         rows.append(("Held-out pairs ranked as people did", accuracy))
+    rows += beside_accuracy(left)
     for label, before, after in _PAIRS:
         if before in left and after in left:
             margins = [
@@ -38,7 +40,7 @@ def headline(run: Run) -> str:
     if run.state != Run.State.SUCCEEDED:
         return ""
     try:
-        return _HEADLINES[run.kind](run.summary)
+        return _dry_headline(run.summary) if run.dry_run else _HEADLINES[run.kind](run.summary)
     except (KeyError, TypeError, ValueError):  # a summary of another version
         return ""
 
@@ -65,7 +67,14 @@ _LABELS = {
     "reward_rule": "Reward measured on",
     "interval_rule": "Interval",
     "tie_rule": "Ties",
+    "kendall_tau": "Kendall’s τ, mean over rankings",
+    "mean_confidence": "Mean confidence in a pair, σ(Δ)",
+    "calibration_error": "Calibration error (ECE)",
     "valid_loss": "Validation loss",
+    "valid_reward": "Reward of validation answers",
+    "selected_step": "Step that was kept",
+    "kl": "KL to the reference, nats an answer",
+    "mean_length": "Answer length",
     "valid_groups": "Validation rankings",
     "valid_tokens": "Validation tokens",
     "train_demonstrations": "Demonstrations learned from",
@@ -96,6 +105,16 @@ _LABELS = {
     "eval_left_out_budget": "Left out of the held-out prompts: beyond the limit",
     "bias_left_out_long": "Left out of the bias: too long",
     "bias_left_out_budget": "Left out of the bias: beyond the budget",
+    "answers": "Answers",
+    "seconds_a_step": "Seconds a step",
+    "seconds_an_answer": "Seconds an answer",
+    "seconds_before": "Seconds before the first step, loading and evaluation",
+    "seconds_until_the_last": "Seconds until the last step",
+    "memory_gib": "Memory held at most, GiB",
+    "gpu_memory_gib": "GPU memory held at most, GiB",
+    "memory_free_before_gib": "Memory that was free, GiB",
+    "saved_state_gib": "A saved state, GiB",
+    "disk_free_gib": "Disk that is free, GiB",
     "tokens_per_second": "Tokens a second",
     "episodes_per_second": "Episodes a second",
 }
@@ -122,9 +141,15 @@ def _reward_headline(summary: Figures) -> str:
     return f"{100 * summary['valid_accuracy']:.1f} % of {told(summary['valid_pairs'])} pairs"
 
 
+def _dry_headline(summary: Figures) -> str:
+    memory = summary.get("gpu_memory_gib", summary["memory_gib"])
+    return f"would take about {spoken(summary['seconds_until_the_last'])} and {told(memory)} GiB"
+
+
 _HEADLINES: dict[str, Callable[[Figures], str]] = {
     "sft": lambda s: f"loss {told(s['valid_loss_before'])} → {told(s['valid_loss_after'])}",
     "reward": _reward_headline,
+    "dpo": _reward_headline,
     "ppo": lambda s: f"reward {told(s['reward_start'])} → {told(s['reward_end'])}, KL {told(s['kl_end'])}",
     "sample": lambda s: f"{told(s['completions'])} completions of {told(s['prompts'])} prompts",
 }

@@ -35,7 +35,8 @@ DATABASE_PATIENCE = 45.0  # seconds that the end of a run waits for a database t
 GIVEN_UP = "The run was given up before its result was published."
 STATE_GONE = "The run's saved state is not on this machine any more; start a new run instead."
 WORKER_STOPPED = "The training worker was stopped again and again before the run got any further."
-_CHECKPOINT_KINDS = {"sft": Checkpoint.Kind.POLICY, "ppo": Checkpoint.Kind.POLICY, "reward": Checkpoint.Kind.REWARD}
+_POLICY, _REWARD = Checkpoint.Kind.POLICY, Checkpoint.Kind.REWARD
+_CHECKPOINT_KINDS = {"sft": _POLICY, "reward": _REWARD, "dpo": _POLICY, "ppo": _POLICY}
 
 
 @dataclass(frozen=True)

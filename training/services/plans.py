@@ -29,8 +29,9 @@ from training.selectors.snapshots import snapshot_find
 
 BASE = "base"
 # How runs are called when nobody names them, and so what nobody else may call one.
-LABELS = {"sft": "SFT", "reward": "Reward", "ppo": "PPO", "sample": "Sample"}
-_GIVEN_NAME = re.compile(rf"(?:{'|'.join(LABELS.values())}) \d+", re.IGNORECASE)
+LABELS = {"sft": "SFT", "reward": "Reward", "dpo": "DPO", "ppo": "PPO", "sample": "Sample"}
+CHECK = "Check"  # a dry run
+_GIVEN_NAME = re.compile(rf"(?:{'|'.join((*LABELS.values(), CHECK))}) \d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def run_plan(
     """Resolve and check what a run would be made of.
 
     `snapshot`, `policy`, `reward` and `models` are digests, their first eight or more characters, or names; `models`
-    may hold "base", the base model. Without `policy`, SFT and reward runs start from the base model. `settings` are
-    the ones that differ from the preset. Raises Refused with the first thing that is wrong.
+    may hold "base", the base model. Without `policy`, SFT, reward and DPO start from it too. `settings` are the ones
+    that differ from the preset. Raises Refused with the first thing that is wrong.
     """
     if kind not in KINDS:
         raise Refused(f"There is no kind of run {kind!r}; there are {', '.join(KINDS)}.")
@@ -118,7 +119,7 @@ def run_plan(
 def _check_contents(snapshot: PublishedSnapshot, kind: str, settings: Settings) -> None:
     """Whether the snapshot holds at least one record of what the kind learns from or asks."""
     counts = snapshot.manifest.get("meta", {}).get("counts", {})
-    needed = {"sft": "demonstrations", "reward": "rankings", "ppo": "prompts", "sample": "prompts"}[kind]
+    needed = {"sft": "demonstrations", "reward": "rankings", "dpo": "rankings"}.get(kind, "prompts")
     splits: tuple[str, ...] = ("train",)
     if isinstance(settings, SampleSettings):
         splits = ("valid", "test") if settings.prompts_split == "heldout" else (settings.prompts_split,)

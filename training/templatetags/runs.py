@@ -17,6 +17,7 @@ register = template.Library()
 _UNITS = {
     ("sft", "train"): "steps",
     ("reward", "train"): "steps",
+    ("dpo", "train"): "steps",
     ("ppo", "train"): "episodes",
     ("sample", "sample"): "answers",
 }

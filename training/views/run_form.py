@@ -26,10 +26,10 @@ _GROUPS = {
     "Learning": (
         *("epochs", "episodes", "batch_size", "batch_prompts", "rollout_batch", "minibatch", "inner_epochs"),
         *("learning_rate", "value_learning_rate", "warmup_steps", "warmup_iterations", "weight_decay", "dropout"),
-        *("max_grad_norm", "lora_rank", "lora_alpha", "select"),
+        *("beta", "ties", "max_grad_norm", "lora_rank", "lora_alpha", "select"),
     ),
     "Reward model": (
-        *("backbone", "ties", "grouping", "label_smoothing", "centring"),
+        *("backbone", "grouping", "label_smoothing", "centring"),
         *("margin_1", "margin_2", "margin_3", "margin_4"),
     ),
     "PPO": (
@@ -42,6 +42,7 @@ _GROUPS = {
 }
 # Names that do not read well by themselves.
 _LABELS = {
+    "beta": "DPO β",
     "kl_beta": "KL β",
     "gae_lambda": "GAE λ",
     "gamma": "Discount γ",

@@ -1,0 +1,294 @@
+"""DPO: the policy learns from people's rankings without a reward model (Rafailov et al. 2023, 2305.18290, eq. 7).
+
+    torchrun --standalone --nproc-per-node=1 -m training.engine.dpo --run-dir DIR
+
+A policy is its own reward model: β · log π(y|x)/π_ref(y|x) is an answer's implicit reward, and the loss of a ranking
+is the reward model's, over all of its pairs, with these rewards. So a pair of w over l costs
+−log σ(β((log π − log π_ref)(w) − (log π − log π_ref)(l))), every prompt weighs the same, and all completions of a
+prompt are one forward pass. The reference's log-probabilities are read once, before the first step. Differs from the
+paper: K answers instead of two, ties, AdamW with a cosine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from training.engine import accuracy, checkpoint, data, episodes, ppo_math
+from training.engine.attention import has_tree_attention
+from training.engine.config import DPOSettings
+from training.engine.data import Group, Question
+from training.engine.errors import RunError
+from training.engine.held_out import answers_to, validation_questions
+from training.engine.layout import lay
+from training.engine.lora import add_lora, merge, without_adapters
+from training.engine.losses import kway_loss, pair_targets
+from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
+from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.runtime import Clock, Result, Run, all_sum, run_main
+from training.engine.sampling import Sampled
+from training.engine.state import Keeper
+
+Reference = Callable[[], AbstractContextManager[PreTrainedModel]]
+References = dict[str, list[float]]  # the reference's log π of each completion of a ranking, by the ranking's id
+
+
+def main(run: Run) -> Result:
+    """Train on the snapshot's rankings and write checkpoints/final."""
+    settings: DPOSettings = run.settings
+    report = run.report
+    report.progress("load", 0, 1)
+    folder = data.open_snapshot(run.inputs)
+    model, tokenizer = load_policy(run.inputs, run.inputs.get("policy"), dtype=torch.float32, device=run.device)
+    if not unembeds_plainly(model):
+        raise RunError("DPO cannot train this architecture: it changes its logits after the unembedding.")
+    check_length(model, settings.max_length)
+    checkpoint.check_space(run, model)
+    report.progress("load", 1, 1)
+    if not has_tree_attention(model):
+        report.note(
+            "This architecture's attention cannot share the prompt between completions; rows are used instead."
+        )
+
+    found, held = (
+        data.ranking_groups(folder, tokenizer, split=split, max_length=settings.max_length)
+        for split in ("train", "valid")
+    )
+    useful = [group for group in found.items if _pairs(group, settings.ties)]
+    if not useful:
+        raise RunError(
+            "The snapshot has no training ranking with two completions of different rank of at most "
+            f"{settings.max_length:,} tokens."
+        )
+    train, beyond = data.within_budget(useful, settings.max_train_tokens, _tokens, seed=settings.seed)
+    ordered = [group for group in held.items if _pairs(group, "drop")]
+    valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
+    questions: list[Question] = []
+    if settings.eval_prompts:
+        questions, without = validation_questions(run, tokenizer, folder, {"the policy": model})
+        report.note(f"The KL to the reference is measured on {len(questions):,} validation prompts. {without}")
+    train_pairs = sum(_pairs(group, settings.ties) for group in train)
+    report.note(
+        f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(_tokens, train)):,} tokens). Left out: "
+        f"{found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
+        f"{len(found.items) - len(useful):,} rankings of ties only; {beyond:,} beyond the token budget."
+    )
+    report.note(
+        f"Validating on {len(valid):,} of {len(ordered):,} rankings. Left out: {held.left_out_long:,} completions "
+        f"over {settings.max_length:,} tokens with their prompt."
+        if valid
+        else "The snapshot has no validation ranking that fits, so there is no accuracy."
+    )
+
+    if settings.lora_rank:
+        add_lora(model, settings.lora_rank, settings.lora_alpha, settings.seed)
+    set_dropout(model, 0.0)
+    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
+    references = all_logprobs(run, model, train, "reference")  # of the weights as they are trained, rounded or not
+    keeper = Keeper(run)
+    progress: dict[str, Any] = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0}
+    model.train()
+    divergence = Divergence(progress["in_a_row"])
+    clock = Clock(progress["clock"])
+    total = data.step_count(len(train), settings.batch_prompts, settings.epochs)
+    batches = data.steps(train, settings.batch_prompts, settings.epochs, seed=settings.seed)
+    with keeper.keeping(optimizer=optimizer):
+        for step, batch in islice(enumerate(batches), progress["step"], None):
+            report.progress("train", step, total)
+            figures, blame = accumulate(run, model, batch, references)
+            lr = cosine(step, total, settings.learning_rate, warmup=min(settings.warmup_steps, total - 1))
+            norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+            loss, right, pairs, *blame = all_sum(run, [*figures, *blame])
+            divergence.check(norm, step, report, [g.id for g, count in zip(batch, blame, strict=True) if count])
+            progress["tokens"] += sum(map(_tokens, batch))
+            progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
+            report.metrics(
+                step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
+                tokens_per_second=progress["tokens"] / clock.seconds,
+            )  # fmt: skip
+            keeper.end_step(step + 1, progress)
+    report.progress("train", total, total)
+
+    optimizer.restore()  # what follows is of the weights that are saved, not of their rounding
+    model.eval()
+    summary = {
+        "train_groups": len(train),
+        "train_pairs": train_pairs,
+        "train_tokens": progress["tokens"],
+        "steps": total,
+        "left_out_long": found.left_out_long,
+        "left_out_ties": len(found.items) - len(useful),
+        "left_out_budget": beyond,
+        "valid_left_out_long": held.left_out_long,
+        "valid_left_out_budget": len(ordered) - len(valid),
+        "tokens_per_second": round(progress["tokens"] / progress["clock"], 1),
+        **evaluate(run, model, tokenizer, valid, questions, step=total),
+    }
+    if settings.lora_rank:
+        merge(model)
+    report.progress("save", 0, 1)
+    path, digest = checkpoint.save(run, model, tokenizer, summary=summary)
+    report.progress("save", 1, 1)
+    keeper.clear()
+    return Result(summary, checkpoint=path, digest=digest)
+
+
+def accumulate(
+    run: Run, model: PreTrainedModel, batch: list[Group], references: References
+) -> tuple[list[float], list[float]]:
+    """Add a step's gradients of this rank's share; its loss, right and all ordered pairs, and a 1 for each ranking of
+    the batch whose loss is not finite, all to be summed over the ranks.
+
+    The loss is the weighted mean over the whole step's prompts: neither passes nor ranks change what a prompt weighs.
+    """
+    settings = run.settings
+    denominator = sum(group.weight for group in batch)
+    figures, blame = [0.0, 0.0, 0.0], [0.0] * len(batch)
+    for part in _passes(run, model, batch)[run.rank :: run.world]:
+        loss = torch.zeros((), device=model.device)
+        groups = [batch[place] for place in part]
+        for place, group, logprobs in zip(
+            part, groups, answer_logprobs(model, groups, settings.micro_tokens), strict=True
+        ):
+            rewards = implicit_rewards(logprobs, references[group.id], settings.beta)
+            own = kway_loss(rewards, pair_targets(group.ranks, settings.ties, model.device))
+            blame[place] = float(not math.isfinite(own.detach()))
+            loss = loss + group.weight / denominator * own
+            right, pairs = accuracy.count_pairs(rewards.tolist(), group.ranks)
+            figures[1:] = figures[1] + right, figures[2] + pairs
+        loss.backward()
+        figures[0] += float(loss.detach())
+    return figures, blame
+
+
+def implicit_rewards(logprobs: torch.Tensor, reference: list[float], beta: float) -> torch.Tensor:
+    """β · (log π − log π_ref) of K completions (K,): the reward that the policy is optimal for (eq. 5)."""
+    return beta * (logprobs - torch.tensor(reference, dtype=logprobs.dtype, device=logprobs.device))
+
+
+def answer_logprobs(model: PreTrainedModel, groups: list[Group], most: int | None = None) -> list[torch.Tensor]:
+    """log π(y|x) (K,) of each group's completions, their end tokens included, in fp32 at least.
+
+    `most` tokens a pass are kept whole for the backward pass (see Layout.hidden).
+    """
+    layout = lay(model, [(group.prompt, group.completions) for group in groups])
+    logits = model.get_output_embeddings()(layout.hidden(model, most=most)[layout.predictors])
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    tokens = -F.cross_entropy(logits.to(wide), layout.targets, reduction="none")
+    sums = torch.stack([part.sum() for part in tokens.split(layout.lengths)])
+    return list(sums.split([len(group.completions) for group in groups]))
+
+
+@torch.no_grad()
+def all_logprobs(run: Run, model: PreTrainedModel, groups: list[Group], phase: str) -> References:
+    """`answer_logprobs` of all groups by id, on every rank, each group read by one."""
+    passes = _passes(run, model, groups)
+    found: list[list[float]] = [[0.0] * len(group.completions) for group in groups]
+    for done, part in enumerate(passes):
+        run.report.progress(phase, done, len(passes))
+        if done % run.world == run.rank:
+            for place, logprobs in zip(part, answer_logprobs(model, [groups[p] for p in part]), strict=True):
+                found[place] = logprobs.tolist()
+    run.report.progress(phase, len(passes), len(passes))
+    flat = iter(all_sum(run, [value for values in found for value in values]))
+    return {group.id: list(islice(flat, len(group.completions))) for group in groups}
+
+
+def evaluate(
+    run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, valid: list[Group],
+    questions: list[Question], *, step: int,
+) -> dict[str, float | int | str]:  # fmt: skip
+    """How implicit rewards order held-out rankings, with its interval, and the KL to the reference."""
+    if not valid and not questions:
+        return {}
+    reference = as_reference(run, model)
+    figures: dict[str, float | int | str] = {}
+    if valid:
+        own = all_logprobs(run, model, valid, "eval")
+        with reference() as frozen:
+            theirs = all_logprobs(run, frozen, valid, "eval")
+        rewards = [
+            implicit_rewards(torch.tensor(own[group.id], dtype=torch.float64), theirs[group.id], run.settings.beta)
+            for group in valid
+        ]
+        losses = [float(kway_loss(r, pair_targets(group.ranks))) for r, group in zip(rewards, valid, strict=True)]
+        measured = accuracy.pair_accuracy([(r.tolist(), g.ranks) for r, g in zip(rewards, valid, strict=True)])
+        figures |= {
+            "valid_loss": round(sum(losses) / len(losses), 5),
+            "valid_accuracy": round(measured.accuracy, 5),
+            "valid_pairs": measured.pairs,
+            "valid_groups": measured.groups,
+            "tie_rule": accuracy.TIE_RULE,
+        }
+        if measured.low is not None:
+            figures |= {
+                "valid_accuracy_low": round(measured.low, 5),
+                "valid_accuracy_high": round(measured.high, 5),
+                "interval_rule": accuracy.INTERVAL_RULE,
+            }
+    if questions:
+        answers = answers_to(run, model, tokenizer, questions)
+        nats = kl(model, reference, answers, run.settings.micro_tokens)
+        tokens = sum(len(answer.tokens) for answer in answers)
+        nats, tokens = (figure / len(questions) for figure in all_sum(run, [nats, tokens]))
+        figures |= {"eval_prompts": len(questions), "kl": round(nats, 5), "mean_length": round(tokens, 2)}
+    names = {"valid_loss": "loss", "valid_accuracy": "accuracy", "kl": "kl", "mean_length": "mean_length"}
+    run.report.eval(step, **{short: figures[name] for name, short in names.items() if name in figures})
+    return figures
+
+
+@torch.no_grad()
+def kl(model: PreTrainedModel, reference: Reference, answers: list[Sampled], micro_tokens: int) -> float:
+    """Σ over the answers of their KL to the reference in nats, exact in each state in which a token was drawn."""
+    total = 0.0
+    for part in data.micro_batches(answers, micro_tokens, lambda answer: len(answer.prompt + answer.tokens)):
+        _, own = episodes.answer_logprobs(model, part, 1.0)
+        with reference() as frozen:
+            _, theirs = episodes.answer_logprobs(frozen, part, 1.0)
+        total += float(ppo_math.state_kl(own, theirs).sum())
+    return total
+
+
+def as_reference(run: Run, model: PreTrainedModel) -> Reference:
+    """What gives the reference while a block lasts: the model without its adapters, or the policy loaded anew."""
+    if run.settings.lora_rank:
+
+        @contextmanager
+        def bare() -> Iterator[PreTrainedModel]:
+            with without_adapters(model):
+                yield model
+
+        return bare
+    loaded, _ = load_policy(run.inputs, run.inputs.get("policy"), dtype=torch.float32, device=run.device)
+    return lambda: nullcontext(loaded)
+
+
+def _passes(run: Run, model: PreTrainedModel, groups: list[Group]) -> list[list[int]]:
+    """Places of the groups, cut into forward passes of at most `micro_tokens`."""
+    most, places = run.settings.micro_tokens, range(len(groups))
+    if has_tree_attention(model):
+        return data.micro_batches(places, most, lambda place: groups[place].tokens, padded=False)
+    return data.micro_batches(
+        places, most, lambda place: len(groups[place].prompt) + max(map(len, groups[place].completions)),
+        lines=lambda place: len(groups[place].completions),
+    )  # fmt: skip
+
+
+def _tokens(group: Group) -> int:
+    return group.tokens
+
+
+def _pairs(group: Group, ties: str) -> int:
+    """Pairs that the loss counts; a tie that teaches "equal" is one pair."""
+    return round(float(pair_targets(group.ranks, ties).sum()))
+
+
+if __name__ == "__main__":
+    run_main("dpo", main)
