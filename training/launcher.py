@@ -63,14 +63,16 @@ class Launch:
         self.process.wait()
 
 
-def launch(run_dir: Path, module: str, *, processes: int = 1, env: dict[str, str] | None = None) -> Launch:
+def launch(
+    run_dir: Path, module: str, *, processes: int = 1, dry_run: bool = False, env: dict[str, str] | None = None
+) -> Launch:
     """Start `python -m module --run-dir run_dir` under torchrun, in a session of its own, output to `log.txt`.
 
-    `processes` is the number of ranks on this machine. `env` is added to the environment of the caller, from which
+    With `dry_run` the module is told `--dry-run`. `processes` is the number of ranks on this machine. `env` is added to the environment of the caller, from which
     addresses and secrets of the platform are removed. Raises OSError when the log cannot be written.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += ["-m", module, "--run-dir", str(run_dir)]
+    command += ["-m", module, "--run-dir", str(run_dir), *(["--dry-run"] if dry_run else [])]
     with (run_dir / LOG).open("ab") as log:
         return Launch(_start(command, log, environment(run_dir, processes, env or {})), run_dir)
 

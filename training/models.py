@@ -97,6 +97,7 @@ class Run(models.Model):
         Checkpoint, blank=True, related_name="runs_sampled", help_text="The models that a sample run asks."
     )
     sample_base = models.BooleanField(default=False, help_text="A sample run asks the base model too.")
+    dry_run = models.BooleanField(default=False, help_text="Takes its first steps, says what the whole will cost.")
     preset = models.CharField(max_length=20)
     settings = models.JSONField(default=dict)
     summary = models.JSONField(default=dict, blank=True)

@@ -22,7 +22,9 @@ from training.engine.reporter import Reporter
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run-dir", type=Path, required=True)
-    run_dir = parser.parse_args().run_dir
+    parser.add_argument("--dry-run", action="store_true")
+    options = parser.parse_args()
+    run_dir = options.run_dir
     config = json.loads((run_dir / "config.json").read_text())
     behaviour = config["settings"]["behaviour"]
     print(f"rank {os.environ.get('RANK')} of run {config['run']['id']}: {behaviour}")
@@ -51,6 +53,9 @@ def main() -> int:
         _report(run_dir, {"type": "progress", "phase": "train", "done": step, "total": 2})
     _report(run_dir, {"type": "note", "text": "Left out: 3 demonstrations over 512 tokens."})
     _report(run_dir, {"type": "sample", "step": 2, "values": {"prompt": "Hi", "completion": "a\0b", "reward": None}})
+    if options.dry_run:
+        _result(run_dir, {"ok": True, "summary": {"memory_gib": 1.5, "seconds_until_the_last": 7200}})
+        return 0
     result = {"ok": True, "summary": {"valid_loss_after": 1.5}}
     _result(
         run_dir, result | (_completions(run_dir, config) if config["kind"] == "sample" else _final(run_dir, config))

@@ -43,7 +43,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         fields = [
             *("id", "name", "project", "kind", "state", "phase", "done", "total", "remaining_seconds", "notes"),
             *("summary", "error", "snapshot", "policy", "reward", "models", "checkpoint", "completions_digest"),
-            *("preset", "settings", "node", "attempt", "saved_step", "can_go_on"),
+            *("dry_run", "preset", "settings", "node", "attempt", "saved_step", "can_go_on"),
             *("created_at", "started_at", "finished_at", "url"),
         ]
 
@@ -78,6 +78,9 @@ class RunRequestSerializer(serializers.Serializer[Run]):
         child=serializers.CharField(max_length=120), default=list, help_text='Of a sample run: "base" and policies.'
     )
     name = serializers.CharField(max_length=120, allow_blank=True, default="")
+    dry_run = serializers.BooleanField(
+        default=False, help_text="Take the first steps only: the summary says what the whole will cost."
+    )
 
 
 class MetricSerializer(serializers.ModelSerializer[Metric]):

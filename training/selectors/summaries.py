@@ -7,6 +7,7 @@ from typing import Any
 
 from training.models import Run
 from training.progress import spoken
+from training.selectors.reward_tables import beside_accuracy
 
 Figures = dict[str, Any]
 

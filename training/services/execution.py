@@ -88,7 +88,7 @@ def _execute(run: Run, heartbeat: Heartbeat, leaving: threading.Event, module: s
     run_directory.prepare(run_dir, config, goes_on=goes_on)
     if heartbeat.must_stop:
         return Ending(Run.State.CANCELLED)
-    launched = launcher.launch(run_dir, module, processes=settings.TRAIN_PROCESSES)
+    launched = launcher.launch(run_dir, module, processes=settings.TRAIN_PROCESSES, dry_run=run.dry_run)
     report = RunReport(run.pk, run.attempt)
     tail = run_directory.MetricsTail(run_dir)
     try:

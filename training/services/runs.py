@@ -15,7 +15,7 @@ from django.utils import timezone
 from people.models import Project, User
 from people.refusals import Conflict, Refused
 from training.models import Run
-from training.services.plans import LABELS, run_plan
+from training.services.plans import CHECK, LABELS, run_plan
 
 # A worker beats every second; one that was silent for this long is gone.
 STALE_AFTER = timedelta(seconds=60)
@@ -41,11 +41,13 @@ def run_create(
     models: Sequence[str] = (),
     name: str = "",
     key: str = "",
+    dry_run: bool = False,
 ) -> tuple[Run, bool]:
     """A new run, queued, and True; or the run that the same request with this `key` started before, and False.
 
-    The caller calls a worker. Raises Refused with one sentence when an input, a setting or the name is wrong (see
-    `run_plan`), Conflict when the key came with another request before.
+    A `dry_run` takes the first steps, says what the whole will cost and leaves no model; it has no name of its own, so
+    that the run that follows can have it. The caller calls a worker. Raises Refused with one sentence when an input, a
+    setting or the name is wrong (see `run_plan`), Conflict when the key came with another request before.
     """
     asked: dict[str, Any] = {
         "kind": kind,
@@ -57,16 +59,18 @@ def run_create(
         "models": list(models),
         "name": name,
     }
-    request = sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    request = sha256(json.dumps({**asked, "dry_run": dry_run}, sort_keys=True, default=str).encode()).hexdigest()
     if known := _started_by(project, key, request):
         return known, False
     plan = run_plan(project=project, **asked)
+    given = "" if dry_run else plan.name
     try:
         with transaction.atomic():
             run = Run.objects.create(
                 project=plan.project,
                 kind=plan.kind,
-                name=plan.name,
+                name=given,
+                dry_run=dry_run,
                 snapshot=plan.snapshot,
                 policy=plan.policy,
                 reward=plan.reward,
@@ -79,7 +83,7 @@ def run_create(
             )
             run.sampled.set(plan.sampled)
             if not run.name:
-                run.name = f"{LABELS[kind]} {run.pk}"
+                run.name = f"{CHECK if dry_run else LABELS[kind]} {run.pk}"
                 run.save(update_fields=["name"])
     except IntegrityError as error:  # the same request, or the same name, at the same moment
         if known := _started_by(project, key, request):

@@ -23,6 +23,7 @@ from training.launcher import LOG
 from training.models import Run
 from training.permissions import projects_required, run_required
 from training.selectors.curves import run_charts, time_spent
+from training.selectors.reward_tables import reward_tables
 from training.selectors.runs import run_checkpoint, run_differences, run_lineage, run_samples, runs_of
 from training.selectors.snapshots import snapshot_counts
 from training.selectors.summaries import summary_rows
@@ -160,6 +161,7 @@ def _shown(request: HttpRequest, run: Run) -> dict[str, Any]:
         "lineage": run_lineage(run),
         "counts": snapshot_counts(run.snapshot),
         "summary": summary_rows(run),
+        "tables": reward_tables(run),
         "made": run_checkpoint(run),
         "may_train": has_role(request.user, run.project, TRAINING),
     }
@@ -174,19 +176,20 @@ def _version(run: Run) -> str:
 
 
 def _start(request: HttpRequest, form: RunForm, project: Project, kind: str, preset: str) -> Run:
-    given = form.cleaned_data
+    given, is_check = form.cleaned_data, "check" in request.POST
     run, _ = run_create(
         project=project,
         kind=kind,
         preset=preset,
         requested_by=cast(User, request.user),
         name=given["name"],
-        key=given["key"],
+        key="" if is_check else given["key"],  # the same form may start the run afterwards
         snapshot=given["snapshot"],
         policy=given.get("policy", ""),
         reward=given.get("reward", ""),
         models=given.get("models", ()),
         settings=form.overrides(),
+        dry_run=is_check,
     )
     tasks.run_call(run.pk)
     return run

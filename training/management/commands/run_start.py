@@ -38,6 +38,9 @@ class Command(BaseCommand):
         parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, repeatable")
         parser.add_argument("--name", default="", help="left out: the platform numbers it")
         parser.add_argument("--user", default="", help="who asks for it, by user name")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="take the first steps only, say what the whole will cost; waits"
+        )
         parser.add_argument("--wait", action="store_true", help="wait for the end; fails when the run does")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -61,12 +64,13 @@ class Command(BaseCommand):
                 settings=dict(_setting(text) for text in options["set"]),
                 name=options["name"],
                 requested_by=user,
+                dry_run=options["dry_run"],
             )
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
         tasks.run_call(run.pk)
         self.stdout.write(f"{run} is queued: /runs/{run.pk}/")
-        if options["wait"]:
+        if options["wait"] or options["dry_run"]:
             self._wait(run)
 
     def _wait(self, run: Run) -> None:
