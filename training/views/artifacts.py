@@ -12,6 +12,7 @@ from people.access import FOLLOWING, TRAINING, has_role
 from training.models import Run
 from training.permissions import checkpoint_required, projects_required, snapshot_required
 from training.selectors.checkpoints import checkpoint_parents, checkpoint_uses, checkpoints_of
+from training.selectors.reward_tables import reward_tables
 from training.selectors.runs import run_lineage
 from training.selectors.snapshots import snapshot_counts
 from training.selectors.summaries import summary_rows
@@ -38,6 +39,7 @@ def model_detail(request: HttpRequest, digest: str) -> HttpResponse:
         "uses": checkpoint_uses(checkpoint),
         "lineage": run_lineage(checkpoint.run),
         "summary": summary_rows(checkpoint.run),
+        "tables": reward_tables(checkpoint.run),
         "files": sorted(checkpoint.manifest.get("files", {}).items()),
         "place": store().address("checkpoints", digest),
         "may_start": has_role(request.user, checkpoint.project, TRAINING),
