@@ -34,6 +34,7 @@ from training.engine.models import check_length, load_policy, set_dropout, unemb
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.sampling import Sampled
+from training.engine.settings.common import kept_tokens
 from training.engine.state import Keeper
 
 Reference = Callable[[], AbstractContextManager[PreTrainedModel]]
@@ -104,7 +105,9 @@ def main(run: Run) -> Result:
             report.progress("train", step, total)
             figures, blame = accumulate(run, model, batch, references)
             lr = cosine(step, total, settings.learning_rate, warmup=min(settings.warmup_steps, total - 1))
+            run.report.lap("gradients")
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
+            run.report.lap("update")
             loss, right, pairs, *blame = all_sum(run, [*figures, *blame])
             divergence.check(norm, step, report, [g.id for g, count in zip(batch, blame, strict=True) if count])
             progress["tokens"] += sum(map(_tokens, batch))
@@ -155,7 +158,7 @@ def accumulate(
         loss = torch.zeros((), device=model.device)
         groups = [batch[place] for place in part]
         for place, group, logprobs in zip(
-            part, groups, answer_logprobs(model, groups, settings.micro_tokens), strict=True
+            part, groups, answer_logprobs(model, groups, kept_tokens(settings)), strict=True
         ):
             rewards = implicit_rewards(logprobs, references[group.id], settings.beta)
             own = kway_loss(rewards, pair_targets(group.ranks, settings.ties, model.device))

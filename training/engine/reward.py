@@ -30,6 +30,7 @@ from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.scoring import passes, score_all, score_families
+from training.engine.settings.common import kept_tokens
 from training.engine.state import Keeper
 
 
@@ -179,7 +180,7 @@ def accumulate(
     for part in order[rank::world]:
         loss = torch.zeros((), device=model.device)
         families = [_family(batch[index]) for index in part]
-        scored = score_families(model, families, settings.layout, most=settings.micro_tokens)
+        scored = score_families(model, families, settings.layout, most=kept_tokens(settings))
         for index, scores in zip(part, scored, strict=True):
             group = batch[index]
             own = kway_loss(

@@ -31,6 +31,7 @@ from training.engine.models import check_length, load_policy, set_dropout, unemb
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.pretrain import pretrain_draw, pretrain_rows
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
+from training.engine.settings.common import kept_tokens
 from training.engine.state import Keeper
 
 
@@ -165,7 +166,7 @@ def accumulate(run: Run, model: PreTrainedModel, batch: list[Dialogue], text: Se
     passes = data.micro_batches(batch, most, _tokens, padded=not has_tree_attention(model))
     total = 0.0
     for part in passes[run.rank :: run.world]:
-        loss = dialogue_loss(model, part, most=most) / denominator
+        loss = dialogue_loss(model, part, most=kept_tokens(run.settings)) / denominator
         loss.backward()
         total += float(loss.detach())
     return total

@@ -38,7 +38,7 @@ _GROUPS = {
         *("whiten_rewards", "whiten_advantages", "ptx_gamma", "ema_decay", "select_max_kl"),
     ),
     "Sampling": ("response_length", "temperature", "top_p", "top_k"),
-    "Machine": ("dtype", "micro_tokens", "batch_rows", "layout", "save_minutes", "seed"),
+    "Machine": ("dtype", "micro_tokens", "recompute", "batch_rows", "layout", "save_minutes", "seed"),
 }
 # Names that do not read well by themselves.
 _LABELS = {
@@ -72,6 +72,7 @@ _LABELS = {
     "dtype": "Precision",
     "lora_rank": "LoRA rank",
     "lora_alpha": "LoRA α",
+    "recompute": "Recompute activations",
     "top_p": "Top-p",
     "top_k": "Top-k",
 }

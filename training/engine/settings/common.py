@@ -47,6 +47,19 @@ def micro_tokens(default: int = 16_384) -> Any:
     return setting(default, text, minimum=16, maximum=4_000_000)
 
 
+def recompute() -> Any:
+    text = (
+        "Keep only each layer's input for the backward pass and compute the rest again, a third more work for a tenth "
+        "of the memory: in passes over micro_tokens, as one long ranking may be (auto), or in all of them (always)."
+    )
+    return setting("auto", text, source="Chen et al. 2016 (1604.06174)", choices=("auto", "always"))
+
+
+def kept_tokens(settings: Any) -> int:
+    """The most tokens of a forward pass whose activations are kept for the backward pass."""
+    return 0 if settings.recompute == "always" else settings.micro_tokens
+
+
 def budget(what: str, default: int = 0) -> Any:
     return setting(default, f"Most tokens of {what}; 0 is no limit.", minimum=0, maximum=10**12)
 

@@ -38,6 +38,7 @@ class DPOSettings:
     )  # fmt: skip
     max_length: int = common.max_length()
     micro_tokens: int = common.micro_tokens()
+    recompute: str = common.recompute()
     max_train_tokens: int = common.budget("the training groups in one epoch, each prompt counted once")
     max_eval_groups: int = common.setting(0, "Most validation groups; 0 is no limit.", minimum=0, maximum=10**9)
     eval_prompts: int = common.setting(

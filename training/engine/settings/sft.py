@@ -58,6 +58,7 @@ class SFTSettings:
     )
     max_length: int = common.max_length()
     micro_tokens: int = common.micro_tokens()
+    recompute: str = common.recompute()
     max_train_tokens: int = common.budget("the training demonstrations in one epoch")
     max_eval_tokens: int = common.budget("the validation demonstrations")
 
