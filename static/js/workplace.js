@@ -49,7 +49,15 @@ const Lease = (() => {
     });
   }
   const skip = document.querySelector(".skip-task");
-  skip?.addEventListener("toggle", () => { if (skip.open) skip.querySelector("input:not([type=hidden])").focus(); });
+  skip?.addEventListener("toggle", () => {
+    if (!skip.open) return;
+    // Below the button, or above it where there is more room: beside many answers the button stands low.
+    skip.classList.remove("up");
+    const { top, bottom } = skip.getBoundingClientRect();
+    const isCut = skip.querySelector("form").getBoundingClientRect().bottom > innerHeight;
+    skip.classList.toggle("up", isCut && top > innerHeight - bottom);
+    skip.querySelector("input:not([type=hidden])").focus();
+  });
   skip?.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     skip.open = false;

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from labeling.models import Assignment, Ranking
-from tests.browser.conftest import PHONE
+from labeling.services.claims import assignment_claim_next
+from tests.browser.conftest import PHONE, WIDE
 from tests.browser.label_data import ANSWERS, HOSTILE, everyday, pension_task
 from tests.labeling.work import make_ranking_task
 
@@ -138,6 +139,21 @@ def test_the_list_of_keys_opens_and_closes(desk):
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
     assert board(page) == ["", "", "", "", "", "ABCDE"]
+
+
+@pytest.mark.parametrize("size", [WIDE, {"width": 1280, "height": 600}, PHONE], ids=["wide", "low", "phone"])
+@pytest.mark.parametrize("count", [2, 9])
+def test_skipping_is_within_reach_however_many_answers_there_are(open_page, size, count):
+    project, ada = everyday()
+    make_ranking_task(project, tuple(f"Answer {n}" for n in range(count)), priority=9)
+    assignment = assignment_claim_next(labeler=ada, project=project)
+    page = open_page(f"/label/a/{assignment.pk}/", ada, size=size)
+    page.get_by_text("Skip", exact=True).click()
+    expect(page.get_by_label("The task is unclear")).to_be_focused()
+    expect(page.locator(".skip-task form")).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Or leave it for now").click()
+    page.wait_for_url("**/label/")
+    assert Assignment.objects.get().state == "expired"
 
 
 def test_typing_a_note_ranks_nothing_and_is_kept(desk):
