@@ -73,17 +73,21 @@ def test_the_gradient_of_the_trunk_is_that_of_policy_loss_and_weighted_value_los
         torch.testing.assert_close(mine, plain, atol=1e-10, rtol=1e-8)
 
 
-def test_the_policy_makes_one_pass_for_logits_and_values(monkeypatch):
+def test_the_policy_makes_one_pass_for_logits_values_and_the_first_step(monkeypatch):
     one = learner(**SMALL, value="trunk", micro_tokens=10_000)
     passes = []
     body = heads.body(one.models.policy)
     usual = body.forward
     monkeypatch.setattr(body, "forward", lambda *args, **kwargs: passes.append(1) or usual(*args, **kwargs))
-    judged, minibatches = judged_by(one)
-    aims = update.advantages(one, judged)
+    asked, answers = rollout.answer(one, QUESTIONS, "train", 0)
+    minibatches = rollout.order(one, answers, 0, epoch=0)
     passes.clear()
-    update.backward(one, judged, aims, minibatches[0][0], float(judged.mask.sum()), ppo_report.Tally())
-    assert passes == [1]
+    judged = rollout.judge(one, asked, answers, minibatches, keep=True)
+    assert passes == [1], "the reference is another model"
+    aims = update.advantages(one, judged)
+    for expected in ([1], [1, 1]):  # the first goes on from what was judged
+        update.backward(one, judged, aims, minibatches[0][0], float(judged.mask.sum()), ppo_report.Tally())
+        assert passes == expected
 
 
 @pytest.mark.parametrize("value", ["own", "trunk"])
@@ -98,7 +102,7 @@ def test_without_its_adapters_the_policy_is_the_reference(value):
     plain = learner(**SMALL)  # the same seed: its policy is what the adapters began at
     answers = judged.answers
     with torch.no_grad():
-        reference, _ = episodes.answer_logprobs(plain.models.policy, answers, 1.0)
+        reference = episodes.read(plain.models.policy, answers, 1.0).logprobs
     torch.testing.assert_close(judged.reference, reference, atol=1e-12, rtol=0)
     assert float((judged.logprobs - judged.reference).abs().max()) > 1e-4
 
@@ -121,6 +125,28 @@ def test_before_the_first_step_the_ratio_is_one_on_a_trunk_too(dtype):
     assert figures["first_ratio_off"] == 0.0
     assert figures["first_clipped"] == 0
     assert abs(figures["kl"]) == 0.0
+
+
+@pytest.mark.parametrize("value", ["own", "trunk"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_training_goes_on_from_the_first_judged_pass_with_the_same_result(value, dtype):
+    """The pass that judging keeps is the one that training would make: same loss and weights, bitwise in bf16."""
+    found = []
+    for micro_tokens in (30, 10_000):  # 30: two passes a minibatch, the first of which two graphs do not fit
+        for keep in (True, False):
+            one = learner(**{**SMALL, "minibatch": 4, "micro_tokens": micro_tokens}, value=value, dtype=dtype)
+            asked, answers = rollout.answer(one, QUESTIONS, "train", 0)
+            passes = rollout.order(one, answers, 0, epoch=0)
+            judged = rollout.judge(one, asked, answers, passes, keep=keep)
+            assert bool(judged.kept) == (keep and (micro_tokens > 30 or value == "trunk"))
+            figures = update.learn(one, QUESTIONS, judged, 0, passes, lambda part: None)
+            assert not judged.kept, "the graphs are free when training ends"
+            found.append((figures, [master.clone() for master in one.policy_optimizer.masters]))
+        (kept, weights), (again, others) = found[-2:]
+        for name in ("policy_loss", "value_loss", "entropy", "gradient_norm", "value_gradient_norm"):
+            assert kept[name] == pytest.approx(again[name], rel=1e-6, abs=1e-8), name
+        for mine, other in zip(weights, others, strict=True):
+            torch.testing.assert_close(mine, other, atol=0 if dtype == torch.bfloat16 else 1e-6, rtol=0)
 
 
 def test_an_update_ends_where_the_policy_has_moved_too_far():

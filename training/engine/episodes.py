@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,8 +20,10 @@ from training.engine import heads
 from training.engine.data import micro_batches
 from training.engine.layout import Family, lay
 from training.engine.lora import without_adapters
+from training.engine.ppo_math import entropy as ppo_entropy
 from training.engine.ppo_math import length_mask, state_kl, token_logprobs
 from training.engine.sampling import Sampled
+from training.engine.token_logprobs import chosen_logprobs
 from training.engine.value_head import ValueHead
 
 
@@ -53,9 +55,10 @@ class Episodes:
     """B answers of at most T tokens: `mask` and everything per token [B, T], `ended` and `scores` [B].
 
     `logprobs` and `reference` are log π and log π_ref of the drawn tokens, `values` the value of the state before
-    each, `scores` the reward model's, as they stand. `kl` [B] is an answer's KL to the reference in nats: exact in
-    each of its states in an evaluation, else k1, the sum of log π − log π_ref. `sampler_gap` is the mean difference
-    between the sampler's log π and `logprobs`, in absolute nats.
+    each, `scores` the reward model's or a rule's, as they stand. `kl` [B] is an answer's KL to the reference in nats:
+    exact in each of its states in an evaluation, else k1, the sum of log π − log π_ref. `sampler_gap` is the mean
+    difference between the sampler's log π and `logprobs`, in absolute nats. `kept` are readings, by their rows, that
+    training can go on from: their graphs are still there and the weights are those that they were made with.
     """
 
     answers: list[Sampled]
@@ -67,6 +70,20 @@ class Episodes:
     scores: Tensor
     kl: Tensor
     sampler_gap: float
+    kept: dict[tuple[int, ...], Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One forward pass over b answers of at most T tokens, N in all: log π of the tokens [b, T], the entropy of their
+    states [N], and the values [b, T] where they were read too. 0 in the padding; N counts row after row. `everything`
+    [N, V] is log π of the vocabulary, where that was asked for.
+    """
+
+    logprobs: Tensor
+    entropy: Tensor
+    values: Tensor | None = None
+    everything: Tensor | None = None
 
 
 def order(
@@ -92,14 +109,15 @@ def order(
 @torch.no_grad()
 def judge(
     models: Models, answers: list[Sampled], passes: Sequence[Sequence[int]], *, temperature: float, recompute: bool,
-    exact_kl: bool = False, scores: Tensor | None = None,
+    exact_kl: bool = False, scores: Tensor | None = None, keep: int = 0,
 ) -> Episodes:  # fmt: skip
     """Let reference, reward and value model read the answers, in the given forward passes (lists of rows).
 
     With `recompute` the policy reads them too and its log-probabilities replace those of the sampler: in bf16 the
     cached loop and the training pass round differently, and PPO's first ratio would not be 1. So it does where the
     value is a head on it. With `exact_kl` it reads them for the KL over the whole vocabulary. `scores` [B] are those
-    of a rule; without them the reward model scores.
+    of a rule; without them the reward model scores. The first pass is `kept` for training, which makes the very same
+    one first, where the graphs of all models that learn hold at most `keep` tokens together.
     """
     device = models.policy.device
     mask = _mask(answers, device)
@@ -108,54 +126,61 @@ def judge(
     logprobs, reference, values = sampled.clone(), torch.zeros_like(sampled), torch.zeros_like(sampled)
     found, kl = sampled.new_zeros(len(answers)), sampled.new_zeros(len(answers))
     trunk = isinstance(models.value, ValueHead)
-    for rows in passes:
+    kept: dict[tuple[int, ...], Reading] = {}
+    for number, rows in enumerate(passes):
         part = [answers[row] for row in rows]
         width = max(len(answer.tokens) for answer in part)
         with models.as_reference() as reader:
-            theirs, all_theirs = answer_logprobs(reader, part, temperature)
-        reference[rows, :width] = theirs.to(logprobs.dtype)
-        if recompute or exact_kl or trunk:
-            reading = read(models, part, temperature)
-            if recompute or trunk:
-                logprobs[rows, :width] = reading.logprobs.to(logprobs.dtype)
-            if exact_kl:
-                states = state_kl(reading.everything, all_theirs).to(kl.dtype)
-                kl[rows] = _spread(states, _mask(part, device)).sum(1)
-            own_values = reading.values
-            del reading
-        del all_theirs
-        if not trunk:
-            own_values = answer_values(models.value, part)
-        values[rows, :width] = own_values.to(logprobs.dtype)
+            theirs = read(reader, part, temperature, whole=exact_kl)
+        reference[rows, :width] = theirs.logprobs.to(logprobs.dtype)
         if scores is None:
             found[rows] = answer_scores(models.reward, part).to(logprobs.dtype)
+        tokens = sum(len(answer.prompt) + len(answer.tokens) for answer in part) * (1 if trunk else 2)
+        goes_on = number == 0 and tokens <= keep
+        if recompute or exact_kl or trunk or goes_on:
+            with torch.set_grad_enabled(goes_on):
+                head = models.value if isinstance(models.value, ValueHead) else None
+                own = read(models.policy, part, temperature, head, whole=exact_kl)
+                if head is None:
+                    own = replace(own, values=answer_values(models.value, part))
+            if goes_on:
+                kept[tuple(rows)] = own
+            if recompute or trunk:
+                logprobs[rows, :width] = own.logprobs.to(logprobs.dtype)
+            if exact_kl:
+                states = state_kl(own.everything, theirs.everything).to(kl.dtype)
+                kl[rows] = _spread(states, _mask(part, device)).sum(1)
+            read_values = own.values
+            del own
+        else:
+            read_values = answer_values(models.value, part)
+        values[rows, :width] = read_values.to(logprobs.dtype)
+        del theirs
     if not exact_kl:
         kl = (logprobs - reference).mul(mask).sum(1)
     gap = float((logprobs - sampled).abs().sum() / mask.sum())
     ended = torch.tensor([answer.finish == "eos" for answer in answers], device=device)
     graded = found if scores is None else scores.to(found)
-    return Episodes(answers, mask, ended, logprobs, reference, values, graded, kl, gap)
+    return Episodes(answers, mask, ended, logprobs, reference, values, graded, kl, gap, kept)
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What the policy says in one forward pass: log π of the answers' tokens [b, T], log π of the vocabulary [N, V],
-    and the values [b, T] where their head is on it, else None. 0 in the padding; N counts tokens, row after row.
-    """
-
-    logprobs: Tensor
-    everything: Tensor
-    values: Tensor | None
-
-
-def read(models: Models, answers: Sequence[Sampled], temperature: float) -> Reading:
-    """One forward pass of the policy over the answers, with the value's head where it is on the policy."""
-    layout = lay(models.policy, _families(answers))
-    states = layout.hidden(models.policy)[layout.predictors]
-    logprobs, everything = token_logprobs(models.policy.get_output_embeddings()(states), layout.targets, temperature)
+def read(
+    policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float, head: ValueHead | None = None, *,
+    whole: bool = False,
+) -> Reading:  # fmt: skip
+    """One forward pass of a policy over the answers, with the values of a head on it; `everything` where `whole`."""
+    layout = lay(policy, _families(answers))
+    states = layout.hidden(policy)[layout.predictors]
+    logits = policy.get_output_embeddings()(states)
+    everything = None
+    if whole:
+        logprobs, everything = token_logprobs(logits, layout.targets, temperature)
+        entropy = ppo_entropy(everything)
+    else:
+        logprobs, entropy = chosen_logprobs(logits, layout.targets, temperature)
     mask = _mask(answers, states.device)
-    values = _spread(models.value(states), mask) if isinstance(models.value, ValueHead) else None
-    return Reading(_spread(logprobs, mask), everything, values)
+    values = None if head is None else _spread(head(states), mask)
+    return Reading(_spread(logprobs, mask), entropy, values, everything)
 
 
 def answer_logprobs(policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float) -> tuple[Tensor, Tensor]:

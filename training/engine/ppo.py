@@ -121,7 +121,7 @@ def iterate(learner: Learner, iteration: int, iterations: int, batch: list[Quest
     mine, answers = answer(learner, batch, "train", iteration, lambda part: show(part / 4))
     times.append(time.monotonic())
     passes = order(learner, answers, iteration, epoch=0)
-    judged = judge(learner, mine, answers, passes)
+    judged = judge(learner, mine, answers, passes, keep=True)
     show(0.5)
     times.append(time.monotonic())
     learned = learn(learner, batch, judged, iteration, passes, lambda part: show(0.5 + part / 2))

@@ -107,14 +107,18 @@ def order(learner: Learner, answers: list[Sampled], iteration: int, epoch: int) 
 
 
 def judge(
-    learner: Learner, asked: Sequence[Question], answers: list[Sampled], passes: Passes, *, exact_kl: bool = False
-) -> Episodes:
-    """The answers as the other models see them, in the very forward passes that training will make first."""
+    learner: Learner, asked: Sequence[Question], answers: list[Sampled], passes: Passes, *, exact_kl: bool = False,
+    keep: bool = False,
+) -> Episodes:  # fmt: skip
+    """The answers as the other models see them, in the very forward passes that training will make first.
+
+    With `keep` training goes on from the first of them instead of making it again, if its memory is that of one pass.
+    """
     run = learner.run
     return episodes.judge(
         learner.models, answers, [rows for minibatch in passes for rows in minibatch],
         temperature=run.settings.temperature, recompute=run.dtype in (torch.bfloat16, torch.float16),
-        exact_kl=exact_kl, scores=ruled(learner, asked, answers),
+        exact_kl=exact_kl, scores=ruled(learner, asked, answers), keep=run.settings.micro_tokens if keep else 0,
     )  # fmt: skip
 
 

@@ -83,18 +83,16 @@ def backward(
     mask, old, old_values, advantage, aim = (
         whole[rows, :width] for whole in (judged.mask, judged.logprobs, judged.values, *aims)
     )
-    reading = episodes.read(models, part, s.temperature)
+    trunk = models.value if isinstance(models.value, ValueHead) else None
+    reading = judged.kept.pop(tuple(rows), None) or episodes.read(models.policy, part, s.temperature, trunk)
     policy = ppo_math.policy_loss(reading.logprobs, old, advantage, mask, s.clip_ratio, tokens)
-    loss, entropy, values = policy.loss, float(ppo_math.entropy(reading.everything).sum()), reading.values
+    loss, entropy, values = policy.loss, float(reading.entropy.sum()), reading.values
     del reading
-    if values is None:
+    if trunk is None:
         loss.backward()
-        values = episodes.answer_values(models.value, part)
+        values = episodes.answer_values(models.value, part) if values is None else values
     value_loss, value_clipped = ppo_math.value_loss(values, old_values, aim, mask, s.value_clip, tokens)
-    if isinstance(models.value, ValueHead):
-        (loss + s.value_coefficient * value_loss).backward()
-    else:
-        value_loss.backward()
+    (value_loss if trunk is None else loss + s.value_coefficient * value_loss).backward()
     tally.add(
         ratio_off=float(policy.ratio_off), tokens=float(mask.sum()), policy_loss=float(loss.detach()) * tokens,
         value_loss=float(value_loss.detach()) * tokens, entropy=entropy,
