@@ -107,8 +107,9 @@ def _attend_by_hand(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
     group = heads // kv_heads
     rows = (query * scale).reshape(kv_heads, group * n, width)
     scores = torch.bmm(rows, key[0].transpose(1, 2)).view(kv_heads, group, n, length)
-    hidden = ~_visible(n, length, query.device)
-    weights = scores.masked_fill(hidden, float("-inf")).softmax(-1)
+    # Added, not filled in: a sum has no backward pass of its own.
+    hidden = torch.full((n, length), float("-inf"), dtype=query.dtype, device=query.device).triu(length - n + 1)
+    weights = (scores + hidden).softmax(-1)
     return torch.bmm(weights.view(kv_heads, group * n, length), value[0]).view(1, heads, n, width)
 
 
