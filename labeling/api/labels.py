@@ -17,9 +17,10 @@ from labeling.services.demonstrations import demonstration_submit
 from labeling.services.dialogues import dialogue_continue
 from labeling.services.rankings import ranking_submit
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 
 
-class _MeasuredSerializer(serializers.Serializer[Any]):
+class _MeasuredSerializer(KnownFields):
     prompt_values = serializers.DictField(
         required=False, default=dict, help_text="The form's fields about the prompt, by name."
     )

@@ -17,10 +17,11 @@ from labeling.services.instructions import instructions_add
 from labeling.services.projects import SETTINGS, project_setup_ensure, project_setup_update
 from people.access import MANAGING
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import Role, User
 
 
-class SetupSerializer(serializers.ModelSerializer[ProjectSetup]):
+class SetupSerializer(KnownFields, serializers.ModelSerializer[ProjectSetup]):
     """The labeling settings of a project."""
 
     kinds = serializers.ListField(

@@ -22,6 +22,7 @@ from labeling.services.openings import PROMPTS_MAX, tasks_open_on
 from labeling.services.tasks import WANTED_MAX, task_change
 from people.access import MANAGING, TRAINING
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import Cohort, User
 
 
@@ -39,14 +40,16 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         return task.withdrawn_at is not None
 
 
-class TaskChangeSerializer(serializers.Serializer[Any]):
+class TaskChangeSerializer(KnownFields):
     """What to change; what is left out stays."""
 
     priority = serializers.IntegerField(required=False, min_value=-32768, max_value=32767)
     wanted = serializers.IntegerField(
         required=False, min_value=0, max_value=WANTED_MAX, help_text="0: as many labels as the project says."
     )
-    withdrawn = serializers.BooleanField(required=False, help_text="Hand it out no more, or again.")
+    is_withdrawn = serializers.BooleanField(
+        source="withdrawn", required=False, help_text="Hand it out no more, or again."
+    )
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
@@ -56,7 +59,7 @@ class AnswerSerializer(serializers.Serializer[Any]):
     model = serializers.CharField(max_length=MODEL_MAX, required=False, allow_blank=True, default="")
 
 
-class AnswersSerializer(serializers.Serializer[Any]):
+class AnswersSerializer(KnownFields):
     """Answers to one prompt, and how to ask about them."""
 
     answers = serializers.ListField(child=AnswerSerializer(), max_length=ANSWERS_MAX)
@@ -66,7 +69,7 @@ class AnswersSerializer(serializers.Serializer[Any]):
     wanted = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=1, max_value=WANTED_MAX)
 
 
-class OpenSerializer(serializers.Serializer[Any]):
+class OpenSerializer(KnownFields):
     """On which prompts to open tasks of which kind, and for whom."""
 
     prompts = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=PROMPTS_MAX)

@@ -112,6 +112,7 @@ NEEDS = {
     "api-runs": _to(TRAIN),
     "api-run": _to(TRAIN),
     "api-run-cancel": _to(TRAIN),
+    "api-run-resume": _to(TRAIN),
     "api-run-metrics": _to(TRAIN),
     "api-run-settings": _to(TRAIN),
     "api-checkpoints": _to(TRAIN),

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
 from people.models import AccessToken, Cohort, Membership, Project, Role, Scope
 from people.services.tokens import LIFETIME, NAME_MAX
+
+
+class KnownFields(serializers.Serializer[Any]):
+    """Where fields may be left out: a name that is misspelt is refused, not passed over."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The values. Raises ValidationError for names that are no fields."""
+        writable = [name for name, field in self.fields.items() if not field.read_only]
+        if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):
+            sentence = f"There is no such field; there are {', '.join(writable)}."
+            raise serializers.ValidationError({str(name)[:80]: [sentence] for name in unknown})
+        return super().to_internal_value(data)
 
 
 class TokenRequest(serializers.Serializer[Any]):
@@ -65,7 +78,7 @@ class ProjectAnswer(serializers.ModelSerializer[Project]):
         fields = ["slug", "name", "description", "is_active", "created_at"]
 
 
-class ProjectRequest(serializers.Serializer[Any]):
+class ProjectRequest(KnownFields):
     """A project to make."""
 
     slug = serializers.CharField(max_length=60)
@@ -85,7 +98,7 @@ class MemberAnswer(serializers.ModelSerializer[Membership]):
         fields = ["username", "role", "cohort", "skills", "is_simulated", "joined_at"]
 
 
-class MemberRequest(serializers.Serializer[Any]):
+class MemberRequest(KnownFields):
     """A person to bring into a project; with a password, a new one."""
 
     username = serializers.CharField(max_length=150)
@@ -96,7 +109,7 @@ class MemberRequest(serializers.Serializer[Any]):
     is_simulated = serializers.BooleanField(default=False)
 
 
-class MemberChange(serializers.Serializer[Any]):
+class MemberChange(KnownFields):
     """What can be changed of a member."""
 
     cohort = serializers.ChoiceField(choices=Cohort.choices, required=False)

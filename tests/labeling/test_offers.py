@@ -112,10 +112,17 @@ def test_managers_change_a_task_over_http(project, ada):
     manager = APIClient()
     manager.force_authenticate(make_labeler(project, "mia", role=Role.MANAGER))
     url = f"/api/v1/tasks/{task.pk}/"
-    changed = manager.patch(url, {"priority": 4, "wanted": 3, "withdrawn": True}, format="json").json()
+    changed = manager.patch(url, {"priority": 4, "wanted": 3, "is_withdrawn": True}, format="json").json()
     assert (changed["priority"], changed["wanted"], changed["is_withdrawn"]) == (4, 3, True)
     assert assignment_claim_next(labeler=ada, project=project) is None
-    changed = manager.patch(url, {"wanted": 0, "withdrawn": False}, format="json").json()
+    changed = manager.patch(url, {"wanted": 0, "is_withdrawn": False}, format="json").json()
     assert (changed["priority"], changed["wanted"], changed["is_withdrawn"]) == (4, None, False)
     assert manager.patch(url, {"wanted": 21}, format="json").status_code == 400
+    misspelt = manager.patch(url, {"withdrawn": True, "priority": 9}, format="json")
+    assert (misspelt.status_code, misspelt.json()) == (
+        400,
+        {"withdrawn": ["There is no such field; there are priority, wanted, is_withdrawn."]},
+    )
+    task.refresh_from_db()
+    assert (task.priority, task.withdrawn_at) == (4, None)
     assert assignment_claim_next(labeler=ada, project=project).task == task
