@@ -9,7 +9,8 @@ from transformers import AutoModelForCausalLM
 from exchange.records import Prompt
 from exchange.snapshot import write_snapshot
 from tests.engine.chain import Chain
-from tests.engine.conftest import WORDS, prompt_of, split_of
+from tests.engine.conftest import WORDS, demonstration, prompt_of, split_of
+from training.engine import data
 
 PPO = {
     "episodes": 64, "rollout_batch": 16, "minibatch": 8, "response_length": 6, "max_prompt_length": 60,
@@ -123,10 +124,25 @@ def test_a_rule_judges_instead_of_a_reward_model(chain):
         assert ran.code == 0, ran.result
         assert all(line["values"]["score"] in (0.0, 1 / 16) for line in ran.of("metrics")), "nobody can sum yet"
         assert ran.summary["train_prompts"] == 8
-        assert any("1 prompts without a wanted answer" in line["text"] for line in ran.of("note"))
+        assert any("1 prompts without a wanted result" in line["text"] for line in ran.of("note"))
     assert trained(chain, {"reward": "rule"}, reward=None).refusal == (
-        "reward = rule needs prompts with a wanted answer, but the snapshot's training prompts have none."
+        "reward = rule needs prompts with a wanted result, but the snapshot's training prompts have none: neither an "
+        'answer of their own nor a demonstration with "####".'
     )
+
+
+def test_a_demonstration_shows_the_wanted_result(chain):
+    named = [(word, split_of(index)) for index, word in enumerate(WORDS)]
+    prompts = [Prompt(f"p-{word}", prompt_of(word), split) for word, split in named]
+    shown = [
+        demonstration(word, split, f"It is so.\n#### {word}" if word != "elm" else "It is.") for word, split in named
+    ]
+    snapshot = write_snapshot(chain.folder / "snapshots", project="words", meta={}, prompts=prompts,
+                              demonstrations=shown, rankings=[])[1]  # fmt: skip
+    assert data.shown_results(snapshot) == {f"p-{word}": word for word in WORDS if word != "elm"}
+    ran = trained(chain, {"reward": "rule", "value": "trunk", "episodes": 16}, reward=None, snapshot=snapshot)
+    assert ran.code == 0, ran.result
+    assert ran.summary["train_prompts"] == 8
 
 
 def test_what_does_not_go_together_is_refused(chain):

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from exchange import envelope, snapshot
 from exchange.records import Demonstration, Message, Prompt, RankingGroup
+from training.engine import rules
 from training.engine.errors import RunError
 from training.engine.losses import margin_heights
 from training.engine.models import encode_completion, encode_prompt
@@ -170,6 +171,15 @@ def questions(
         else:
             items.append(Question(record.id, record.messages, prompt, record.answer))
     return Selection(items, long)
+
+
+def shown_results(folder: Path) -> dict[str, str]:
+    """The result behind the "####" of a prompt's first demonstration that has one, by the prompt's id."""
+    found: dict[str, str] = {}
+    for record in _read(folder, Demonstration, None):
+        if (wanted := rules.result(record.completion)) and record.prompt_id not in found:
+            found[record.prompt_id] = wanted
+    return found
 
 
 def shuffled(items: Sequence[Item], seed: int) -> list[Item]:

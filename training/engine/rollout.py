@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,16 +24,23 @@ Passes = list[list[list[int]]]
 def questions(learner: Learner, folder: Path) -> tuple[list[Question], list[Question], dict[str, int]]:
     """Training prompts, the held-out prompts of the evaluation, and for the summary how many are used and left out.
 
-    Where a rule judges, prompts without a wanted answer are left out too.
+    Where a rule judges, prompts without a wanted result are left out too; it is the prompt's own, or stands behind the
+    "####" of a demonstration.
     """
     run, s = learner.run, learner.run.settings
     read = {"folder": folder, "tokenizer": learner.tokenizer, "max_prompt_length": s.max_prompt_length}
     train = data.questions(splits=("train",), **read)
     valid = data.questions(splits=("valid",), **read)
-    asked, held = ([item for item in found.items if s.reward == "model" or item.wanted] for found in (train, valid))
+    shown = data.shown_results(folder) if s.reward == "rule" else {}
+    asked, held = (
+        [replace(item, wanted=item.wanted or shown.get(item.id, "")) for item in found.items
+         if s.reward == "model" or item.wanted or item.id in shown]
+        for found in (train, valid)
+    )  # fmt: skip
     if train.items and not asked:
         raise RunError(
-            "reward = rule needs prompts with a wanted answer, but the snapshot's training prompts have none."
+            "reward = rule needs prompts with a wanted result, but the snapshot's training prompts have none: neither "
+            'an answer of their own nor a demonstration with "####".'
         )
     if not asked:
         raise RunError(f"The snapshot has no training prompts of at most {s.max_prompt_length} tokens.")
@@ -56,7 +64,7 @@ def questions(learner: Learner, folder: Path) -> tuple[list[Question], list[Ques
             f"{used:,} {what} prompts. Left out: {long:,} over {s.max_prompt_length:,} tokens; {beyond:,} {budget}."
         )
     if unwanted := len(train.items) + len(valid.items) - len(asked) - len(held):
-        run.report.note(f"Left out: {unwanted:,} prompts without a wanted answer, which the rule needs.")
+        run.report.note(f"Left out: {unwanted:,} prompts without a wanted result, which the rule needs.")
     if rest := s.episodes % s.rollout_batch:
         run.report.note(f"Left out: the last {rest:,} episodes, which do not fill a batch of {s.rollout_batch:,}.")
     if not held_out:
