@@ -70,6 +70,13 @@ def test_figures(value, text):
     assert told(value) == text
 
 
+def test_the_best_of_n_stands_with_its_margin_and_its_kl():
+    summary = {"best_of": 4, "best_of_reward": 1.25, "best_of_reward_margin": 0.5, "best_of_kl": 0.636294}
+    assert summary_rows(Run(kind="ppo", summary=summary)) == [
+        ("Best of 4 answers of the start, the same prompts", "1.25 ± 0.50 at KL 0.64"),
+    ]
+
+
 def test_the_change_of_the_reward_stands_with_its_margin():
     run = Run(kind="ppo", summary={"reward_change": 0.514597, "reward_change_margin": 0.668338, "eval_prompts": 12})
     assert summary_rows(run) == [

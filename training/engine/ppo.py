@@ -87,7 +87,7 @@ def main(run: Run) -> Result:
         "episodes": iterations * s.rollout_batch,
         "episodes_per_second": round(iterations * s.rollout_batch / progress["clock"], 4),
         "iterations": iterations,
-        "kl_beta_end": round(learner.beta, 6),
+        **({"kl_beta_end": round(learner.beta, 6)} if s.kl_control == "adaptive" else {}),
         "skipped_steps": learner.skipped,
         **counts,
     }

@@ -40,6 +40,8 @@ _CURVES: dict[str, tuple[_Curve, ...]] = {
         _Curve("Reward", "reward", "Held-out prompts"),
         _Curve("KL to reference, nats an answer", "kl", "Held-out prompts"),
         _Curve("Answer length, tokens", "mean_length", "Held-out prompts"),
+        _Curve("Different pairs of tokens", "distinct_2", "Held-out prompts"),
+        _Curve("Pretraining loss, nats a token", "ptx_loss"),
         _Curve("Episodes a second", "episodes_per_second"),
     ),
     "sample": (),

@@ -32,6 +32,10 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
     if "reward_change" in left:
         change = _with_margin(left.pop("reward_change"), left.pop("reward_change_margin", None))
         rows.append(("Change of the reward, prompt by prompt", change))
+    if "best_of" in left:
+        best = _with_margin(left.pop("best_of_reward", None), left.pop("best_of_reward_margin", None))
+        text = f"{best} at KL {told(left.pop('best_of_kl', None))}"
+        rows.append((f"Best of {told(left.pop('best_of'))} answers of the start, the same prompts", text))
     rows += [(_LABELS[key], told(left.pop(key))) for key in _LABELS if key in left]
     return rows + [(key.replace("_", " ").capitalize(), told(value)) for key, value in left.items()]
 
@@ -63,6 +67,8 @@ _PAIRS = (
     ("KL to reference, start → end", "kl_start", "kl_end"),
     ("Answers that end by themselves, start → end", "eos_rate_start", "eos_rate_end"),
     ("Answer length, start → end", "mean_length_start", "mean_length_end"),
+    ("Different pairs of neighbouring tokens, start → end", "distinct_2_start", "distinct_2_end"),
+    ("Held-out pretraining loss, start → end (alignment tax)", "ptx_loss_start", "ptx_loss_end"),
 )
 _LABELS = {
     "reward_rule": "Reward measured on",
@@ -71,6 +77,8 @@ _LABELS = {
     "kendall_tau": "Kendall’s τ, mean over rankings",
     "mean_confidence": "Mean confidence in a pair, σ(Δ)",
     "calibration_error": "Calibration error (ECE)",
+    "saved_weights": "Weights that were saved",
+    "kl_beta_end": "KL β at the end",
     "valid_loss": "Validation loss",
     "valid_reward": "Reward of validation answers",
     "selected_step": "Step that was kept",
