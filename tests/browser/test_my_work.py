@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from labeling.models import Assignment, Demonstration, InstructionsRead, Post
+from labeling.models import Assignment, Demonstration, InstructionsRead, Post, Task
 from labeling.services.claims import assignment_claim_next
 from labeling.services.corrections import label_correct
 from labeling.services.demonstrations import demonstration_submit
@@ -64,6 +64,19 @@ def test_finding_and_correcting_an_answer(open_page):
     expect(page.get_by_text("Water it daily.")).to_be_visible()
     texts = Demonstration.objects.order_by("created_at").values_list("text", flat=True)
     assert list(texts) == ["Water it daily.", "It is round.", "Water it weekly."]
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_a_project_with_every_kind_of_work_is_readable(open_page, size):
+    project, ada = everyday()
+    for kind in ("demonstration", "comparison", "evaluation", "ranking"):
+        for _ in range(2):
+            Task.objects.create(project=project, prompt=make_prompt(project), kind=kind)
+    assignment_claim_next(labeler=ada, project=project, kind="ranking")
+    page = open_page("/label/", ada, size=size)
+    expect(page.locator(".work-choices .btn")).to_have_count(5)
+    assert page.locator(".queue .about").bounding_box()["width"] >= 250
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
 def test_older_labels_come_on_demand(open_page):
