@@ -6,9 +6,9 @@
 One step is eight dialogues of 32 to 328 tokens, a quarter to a half of each the prompt, whose tokens are not learned:
 forward, backward and optimizer. Ours packs them without padding and forms logits of learned tokens only. Each side
 runs in a process of its own with the allocator and thread settings that the platform's launcher gives; the sides
-alternate in several rounds, each with a ratio of its own. Both take AdamW steps of one constant learning rate, so their
-losses can be compared. Prints a table and writes benchmarks/out/sft.json; fails where ours is not 3 times as fast in
-fp32 or 3.5 times in bf16.
+alternate in several rounds, each with a ratio of its own. Both take AdamW steps of one constant learning rate, so that
+their losses can be compared. Prints a table and writes benchmarks/out/sft.json; fails where ours is not 3 times as
+fast in fp32 or 3.5 times in bf16.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def measure_ours(dtype: str, steps: int) -> dict[str, Any]:
     model, _ = load_policy(inputs, None, dtype=torch.float32, device=torch.device("cpu"))
     model.train()
     optimizer = MasterAdamW(model, lower=model, dtype=precision)
-    settings = settings_for("sft", "cpu")
+    settings = settings_for("sft", "cpu", {"micro_tokens": 4096})
     run = Run("sft", Path("."), inputs, settings, Reporter(None), torch.device("cpu"), precision)
     seconds, losses, tokens, learned = [], [], 0, 0
     for step, batch in enumerate(batches(WARM_UP + steps)):

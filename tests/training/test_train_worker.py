@@ -5,16 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import psutil
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
+from django.utils import timezone
 
 from training import launcher, tasks
 from training.models import Run
-from training.services import execution
-from training.services.runs import run_create
+from training.services import execution, sweeps
+from training.services.runs import STALE_AFTER, run_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +63,21 @@ def test_sft_of_the_tiny_model_ends_as_a_checkpoint(snapshot, store, settings):
     assert run.checkpoint.manifest["meta"]["settings"] == run.settings
 
 
+def test_dpo_of_the_tiny_model_ends_as_a_policy_that_another_run_starts_from(snapshot, store, settings):
+    asked = {"project": snapshot.project, "snapshot": snapshot.digest, "requested_by": None}
+    run, _ = run_create(kind="dpo", settings={"lora_rank": 2}, **asked)
+    assert execution.run_execute(run_id=run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.SUCCEEDED, ""), run.log_tail
+    assert (run.summary["train_groups"], run.summary["train_pairs"], run.summary["valid_pairs"]) == (2, 4, 2)
+    assert run.summary["kl"] >= 0
+    assert run.checkpoint.kind == "policy"
+    assert {"loss", "accuracy"} <= run.metrics.filter(type="metrics").first().values.keys()
+    assert {"loss", "accuracy", "kl"} <= run.metrics.get(type="eval").values.keys()
+    after, _ = run_create(kind="reward", policy=run.checkpoint.name, **asked)
+    assert after.policy == run.checkpoint
+
+
 @pytest.mark.parametrize("worker", ["solo", "prefork"], indirect=True)
 def test_a_stopped_worker_saves_its_run_which_goes_on(snapshot, worker, settings):
     run, _ = run_create(
@@ -86,6 +103,34 @@ def test_a_stopped_worker_saves_its_run_which_goes_on(snapshot, worker, settings
     assert steps == list(range(1, 1001))
     assert f"Going on from the state saved after step {saved}." in run.notes
     assert run.summary["steps"] == 1000
+
+
+@pytest.mark.parametrize("worker", ["solo"], indirect=True)
+def test_a_run_whose_worker_is_killed_goes_on_from_its_last_state(snapshot, worker, settings):
+    run, _ = run_create(
+        project=snapshot.project, kind="sft", snapshot=snapshot.digest, requested_by=None,
+        settings={"epochs": 400, "save_minutes": 0.001},
+    )  # fmt: skip
+    tasks.run_call(run.pk)
+    wait_until(run, [Run.State.RUNNING])
+    while run.saved_step is None:
+        assert run.state == Run.State.RUNNING, run.log_tail
+        time.sleep(0.1)
+        run.refresh_from_db()
+    children = _processes_of(run)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    settings.RUNS_DIR = settings.VAR / "runs"
+    Run.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - STALE_AFTER - timedelta(seconds=1))
+    sweeps.sweep()  # on that machine: it ends what the worker left, and puts the run back
+    assert not any(process.is_running() for process in children)
+    run.refresh_from_db()
+    assert (run.state, run.restarts) == (Run.State.QUEUED, 1)
+    assert execution.run_execute(run_id=run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.SUCCEEDED, ""), run.log_tail
+    assert [metric.step for metric in run.metrics.filter(type="metrics")] == list(range(1, 401))
+    assert run.attempt == 2
 
 
 def _processes_of(run):

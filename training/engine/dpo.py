@@ -18,7 +18,6 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from training.engine import accuracy, checkpoint, data, episodes, ppo_math
@@ -28,6 +27,7 @@ from training.engine.data import Group, Question
 from training.engine.errors import RunError
 from training.engine.held_out import answers_to, validation_questions
 from training.engine.layout import lay
+from training.engine.logprobs import chosen_logprobs
 from training.engine.lora import add_lora, merge, without_adapters
 from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
@@ -182,9 +182,8 @@ def answer_logprobs(model: PreTrainedModel, groups: list[Group], most: int | Non
     `most` tokens a pass are kept whole for the backward pass (see Layout.hidden).
     """
     layout = lay(model, [(group.prompt, group.completions) for group in groups])
-    logits = model.get_output_embeddings()(layout.hidden(model, most=most)[layout.predictors])
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    tokens = -F.cross_entropy(logits.to(wide), layout.targets, reduction="none")
+    hidden = layout.hidden(model, most=most)[layout.predictors]
+    tokens = chosen_logprobs(hidden, model.get_output_embeddings(), layout.targets)
     sums = torch.stack([part.sum() for part in tokens.split(layout.lengths)])
     return list(sums.split([len(group.completions) for group in groups]))
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
+from training.engine.logprobs import chosen_logprobs
+
 
 def pair_targets(
     ranks: Sequence[int], ties: str = "drop", device: torch.device | str = "cpu", *, smoothing: float = 0.0
@@ -72,7 +74,5 @@ def rows_cross_entropy(
 
     Only the rows that predict a completion's token come here, so no logit of a prompt is ever computed.
     """
-    logits = unembedding(hidden)
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    losses = F.cross_entropy(logits.to(wide), targets, reduction="none")
-    return (losses * weights.to(wide)).sum()
+    logprobs = chosen_logprobs(hidden, unembedding, targets)
+    return -(logprobs * weights.to(logprobs.dtype)).sum()
