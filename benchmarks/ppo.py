@@ -6,10 +6,11 @@
 
 One iteration samples an answer of at most R tokens to each of B prompts of P tokens, lets reference, reward model and
 value read them, and takes one optimizer step in one epoch. Ours runs with a value model of its own, which is what TRL
-does, and in bf16 also with the value on a shared trunk. Answers are either all at full length or end by their end
-token at about half of it: a constant on that token's logit, the same on both sides, sees to it. Each side runs in a
-process of its own with the allocator and thread settings that the platform's launcher gives; the sides alternate in
-several rounds, each with a ratio of its own. Prints a table with median ratios and writes benchmarks/out/ppo.json.
+does, with the value on a shared trunk, and with adapters on that trunk, whose absence is the reference. Answers are
+either all at full length or end by their end token at about half of it: a constant on that token's logit, the same on
+both sides, sees to it. Each side runs in a process of its own with the allocator and thread settings that the
+platform's launcher gives; the sides alternate in several rounds, each with a ratio of its own. Prints a table with
+median ratios and writes benchmarks/out/ppo.json.
 """
 
 from __future__ import annotations
@@ -34,8 +35,14 @@ RIVAL_PACKAGES = ("trl==0.24.0", "torch==2.13.0", "transformers==4.57.6")
 BATCH, PROMPT, ANSWER, VOCABULARY = 16, 32, 32, 49_152
 WARM_UP = 1
 # What is added to the end token's logit: never, and so that answers are ANSWER / 2 tokens long on average.
-ENDS = {"full": -1e4, "half": 7.5}
-CASES = (("own", "fp32", 1.5, 2.5), ("own", "bf16", 3.0, 5.0), ("trunk", "bf16", 5.0, 8.0))  # goals: full, half
+ENDS = {"full": -1e4, "half": 12.6}
+SIDES: dict[str, dict[str, Any]] = {  # ours: settings that differ
+    "own": {"value": "own"},
+    "trunk": {"value": "trunk"},
+    "lora": {"value": "trunk", "lora_rank": 16},
+}
+# Times as fast as TRL that a side is to be, with answers at full length and at half of it.
+GOALS = {("own", "fp32"): (1.5, 2.5), ("own", "bf16"): (3.0, 5.0), ("trunk", "bf16"): (5.0, 8.0)}
 PHASES = ("sample", "score", "update")
 
 
@@ -63,7 +70,8 @@ def main() -> None:
     parser.add_argument("--length", nargs="+", default=["full", "half"], choices=list(ENDS))
     parser.add_argument("--rounds", type=int, default=3, help="times that the sides take turns")
     parser.add_argument("--iterations", type=int, default=2, help="measured iterations of a round")
-    parser.add_argument("--side", choices=["own", "trunk"], help=argparse.SUPPRESS)
+    parser.add_argument("--ours", nargs="+", default=list(SIDES), choices=list(SIDES), help="which of ours to measure")
+    parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
         print(json.dumps(measure_ours(options.side, options.dtype[0], options.length[0], options.iterations)))
@@ -91,8 +99,7 @@ def main() -> None:
 def measure(dtype: str, length: str, model: str, options: argparse.Namespace) -> dict[str, Any]:
     """One precision and length: all sides in turn, round after round; prints their lines of the table."""
     arguments = ["--dtype", dtype, "--length", length, "--iterations", str(options.iterations)]
-    values = [value for value, precision, *_ in CASES if precision == dtype]
-    sides = {value: [sys.executable, "-m", "benchmarks.ppo", "--side", value, *arguments] for value in values}
+    sides = {side: [sys.executable, "-m", "benchmarks.ppo", "--side", side, *arguments] for side in options.ours}
     if options.rival:
         sides["TRL"] = [str(RIVAL / "bin" / "python"), str(ROOT / "benchmarks" / "trl_ppo.py"), "--model", model,
                         *arguments]  # fmt: skip
@@ -105,7 +112,7 @@ def measure(dtype: str, length: str, model: str, options: argparse.Namespace) ->
     return case
 
 
-def measure_ours(value: str, dtype: str, length: str, iterations: int) -> dict[str, Any]:
+def measure_ours(side: str, dtype: str, length: str, iterations: int) -> dict[str, Any]:
     """Seconds of the trainer's own iterations and of their phases, on this process's threads."""
     import torch
 
@@ -121,15 +128,15 @@ def measure_ours(value: str, dtype: str, length: str, iterations: int) -> dict[s
     learner.load_reward = lambda inputs, reference, **options: new_reward(inputs, None, seed=1, **options)
     precision = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
     settings = settings_for("ppo", "cpu", {
-        "episodes": 10**6, "rollout_batch": BATCH, "minibatch": BATCH, "response_length": ANSWER, "value": value,
-        "micro_tokens": 4096, "learning_rate": 1e-6, "value_learning_rate": 1e-6,
+        "episodes": 10**6, "rollout_batch": BATCH, "minibatch": BATCH, "response_length": ANSWER,
+        "micro_tokens": 4096, "learning_rate": 1e-6, "value_learning_rate": 1e-6, **SIDES[side],
     })  # fmt: skip
     inputs = {"base_model": "smollm2", "models_dir": str(ROOT / "var" / "models"), "policy": None, "reward": None}
     with tempfile.TemporaryDirectory() as folder:
         one = Run("ppo", Path(folder), inputs, settings, Reporter(None), torch.device("cpu"), precision)
         made = learner.load(one)
         end = made.tokenizer.eos_token_id
-        for model in (made.models.policy, made.models.reference):
+        for model in filter(None, (made.models.policy, made.models.reference)):
             bend(model.get_output_embeddings(), end, ENDS[length])
         found = []
         for number in range(WARM_UP + iterations):
@@ -146,26 +153,22 @@ def measure_ours(value: str, dtype: str, length: str, iterations: int) -> dict[s
         "answer": answer,
         "peak_memory_gib": peak_memory(),
         "matmul_peak_gflops": peak / 1e9,
-        "gflop": gflop(value, dtype, body - unembedding, unembedding, answer),
+        "gflop": gflop(body - unembedding, unembedding, answer, own_value=side == "own"),
     }
 
 
-def gflop(value: str, dtype: str, body: int, unembedding: int, answer: float) -> float:
-    """What an iteration's matrix products with weights take at least, 10⁹ operations: 2 a weight and token, 6 trained.
+def gflop(body: int, unembedding: int, answer: float, *, own_value: bool) -> float:
+    """What an iteration's products with weights of these sizes take at least, 10⁹ operations: 2 a weight and token,
+    and 4 more where it learns (adapters need a third less; they are counted like whole weights).
 
-    Sampling reads prompt and answer once. Reference and reward model read them once more, and so does the policy where
-    its own old log-probabilities or values are needed (bf16, or a shared trunk), else the value model.
+    Sampling, reference, reward model and training read prompt and answer once each, and so does a value model of its
+    own in training: the pass that judges is the one that training goes on from. Answers alone are unembedded.
     """
-    read, said = BATCH * (PROMPT + answer), BATCH * answer
-    bodies = 2 * body * read
-    heads = 2 * unembedding * said
-    sampled, trained = bodies + heads, 3 * (bodies + heads)
-    scored = bodies + heads + bodies  # reference and reward model
-    if value == "own":
-        scored, trained = scored + bodies, trained + 3 * bodies
-    if value == "trunk" or dtype == "bf16":
-        scored += bodies + heads
-    return (sampled + scored + trained) / 1e9
+    bodies = 2 * body * BATCH * (PROMPT + answer)
+    heads = 2 * unembedding * BATCH * answer
+    reads = 2 * (bodies + heads) + bodies
+    learns = 3 * (bodies + heads) + (3 * bodies if own_value else 0)
+    return (reads + learns) / 1e9
 
 
 def install_rival() -> None:
@@ -178,7 +181,7 @@ def install_rival() -> None:
     (RIVAL / "installed").touch()
 
 
-HEAD = "length dtype side    s/iteration episodes/s tokens/s of peak   memory  sample/score/update      ratio to TRL"
+HEAD = "length dtype side  answer s/iteration episodes/s tokens/s of peak    memory  sample/score/update  ratio to TRL"
 
 
 def line(case: dict[str, Any], side: str) -> str:
@@ -193,13 +196,13 @@ def line(case: dict[str, Any], side: str) -> str:
     if side != "TRL" and "TRL" in case["rounds"][0]:
         ratios = [one["TRL"]["seconds"] / one[side]["seconds"] for one in case["rounds"]]
         times = f"{statistics.median(ratios):.2f}× ({min(ratios):.2f}–{max(ratios):.2f})"
-        goals = {(value, dtype): dict(zip(ENDS, both, strict=True)) for value, dtype, *both in CASES}
-        goal = goals[side, case["dtype"]][case["length"]]
-        times += f", goal {goal:g}×"
+        if (side, case["dtype"]) in GOALS:
+            goal = dict(zip(ENDS, GOALS[side, case["dtype"]], strict=True))[case["length"]]
+            times += f", goal {goal:g}×"
     memory = max(one["peak_memory_gib"] for one in rounds)
     return (
-        f"{case['length']:6} {case['dtype']:5} {side:8} {seconds:10.2f} {BATCH / seconds:10.3f} "
-        f"{BATCH * (PROMPT + answer) / seconds:8.0f} {share:>7} {memory:5.1f} GiB {phases:>20} {times:>24}"
+        f"{case['length']:6} {case['dtype']:5} {side:5} {answer:6.1f} {seconds:11.2f} {BATCH / seconds:10.3f} "
+        f"{BATCH * (PROMPT + answer) / seconds:8.0f} {share:>7} {memory:5.1f} GiB {phases:>20}  {times}"
     )
 
 

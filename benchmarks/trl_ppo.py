@@ -22,9 +22,10 @@ os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 import torch
 from datasets import Dataset
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
+    PreTrainedTokenizerFast,
     TrainerCallback,
 )
 from trl import PPOConfig, PPOTrainer
@@ -56,13 +57,16 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, required=True)
     options = parser.parse_args()
     updates = WARM_UP + options.iterations
-    tokenizer = AutoTokenizer.from_pretrained(options.model)
+    # A newer transformers wrote the folder, in words that this one does not know.
+    config = AutoConfig.from_pretrained(options.model)
+    config.rope_theta = config.rope_parameters["rope_theta"]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(Path(options.model) / "tokenizer.json"))
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(config.eos_token_id)
     tokenizer.pad_token_id = 0  # not the end token; no prompt has it
-    policy, reference = (AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32) for _ in range(2))
-    reward, value = (
-        AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=1, dtype=torch.float32)
-        for _ in range(2)
-    )
+    loading = {"config": config, "dtype": torch.float32}
+    policy, reference = (AutoModelForCausalLM.from_pretrained(options.model, **loading) for _ in range(2))
+    config.num_labels = 1
+    reward, value = (AutoModelForSequenceClassification.from_pretrained(options.model, **loading) for _ in range(2))
     for model in (policy, reference):
         bend(model.get_output_embeddings(), tokenizer.eos_token_id, ENDS[options.length])
     for model in (reward, value):
