@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,3 +194,56 @@ def test_a_full_disk_leaves_the_state_before_and_the_run_alone(chain, monkeypatc
     assert "The run's state could not be saved: No space left on device. The one before it stays." in [
         line["text"] for line in ran.of("note")
     ]
+
+
+def test_a_full_disk_at_the_final_checkpoint_costs_no_more_than_since_the_last_state(chain, monkeypatch):
+    settings = {**SFT, "save_minutes": 1e-6}
+    whole = chain.run("sft", settings)
+    directory = chain.prepare("sft", settings)
+
+    def full(path, *args, **kwargs):
+        (path / "model.safetensors").write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("transformers.PreTrainedModel.save_pretrained", lambda model, path, **_: full(path))
+        ran = chain.go_on("sft", directory)
+    assert ran.refusal == "The checkpoint could not be written: No space left on device."
+    assert not list((directory / "checkpoints").iterdir())  # neither a half nor a whole one
+    assert len(list((directory / "state").glob("step-*"))) == state_files.KEPT
+    again = chain.go_on("sft", directory)
+    assert again.result["digest"] == whole.result["digest"]
+
+
+def test_a_full_disk_leaves_an_earlier_checkpoint_as_it_was(chain, monkeypatch):
+    directory = chain.prepare("sft", SFT)
+    first = chain.go_on("sft", directory)
+    weights = (directory / "checkpoints/final/model.safetensors").read_bytes()
+    little = shutil.disk_usage("/")._replace(free=10)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda path: little)
+        ran = chain.go_on("sft", directory)
+    assert ran.refusal.startswith("The checkpoint needs 0.03 GiB, but only 0.00 GiB are free in ")
+    assert (directory / "checkpoints/final/model.safetensors").read_bytes() == weights
+    assert chain.go_on("sft", directory).result["digest"] == first.result["digest"]
+
+
+def test_when_no_state_is_whole_the_run_begins_anew_and_says_so(chain, monkeypatch):
+    directory = stopped_in_the_middle(chain, monkeypatch)
+    for path in (directory / "state").glob("*/tensors-000.safetensors"):
+        path.write_bytes(b"")
+    again, whole = chain.go_on("sft", directory), chain.run("sft", SFT)
+    assert again.result["digest"] == whole.result["digest"]
+    assert figures(again) == figures(whole)  # nothing is left of what the first part reported
+    assert "No saved state is whole, so the run begins at its beginning." in [
+        line["text"] for line in again.of("note")
+    ]
+
+
+def test_a_state_is_told_when_it_is_whole_and_a_resumed_run_where_it_goes_on(chain, monkeypatch):
+    directory = stopped_in_the_middle(chain, monkeypatch)
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["type"] == "saved"] == [2]
+    again = chain.go_on("sft", directory)
+    kinds = [(line["type"], line["step"]) for line in again.lines if line["type"] in ("metrics", "resumed")]
+    assert kinds == [("metrics", 1), ("metrics", 2), ("resumed", 2), *(("metrics", step) for step in (3, 4, 5, 6))]
