@@ -9,6 +9,7 @@ import torch
 
 from tests.engine.tiny_ppo import EOS, all_answers, changed, full_logprob, learner, plain_score, question
 from training.engine import ppo, ppo_math, rollout
+from training.engine.ptx import Pretraining
 from training.engine.sampling import Sampled
 
 ITERATIONS, BATCH, PEAK = 24, 256, 0.01
@@ -67,6 +68,39 @@ def test_ppo_reaches_the_kl_regularised_optimum(known):
     policy = known.logprob()
     assert known.best - 0.01 <= known.objective() <= known.best + 1e-9
     assert float((policy.exp() * (policy - known.optimum)).sum()) < 0.01
+
+
+def test_ppo_ptx_reaches_the_optimum_of_the_sum():
+    """J(π) + γ · mean log p of the text, largest by a quasi-Newton search over the bandit's eight logits.
+
+    Each text is the prompt and one word, so half of its predicted tokens are that word. Advantages keep their scale:
+    whitened ones would weigh otherwise beside the text.
+    """
+    known = Known(**BANDIT, whiten_advantages="off", ptx_gamma=1.0, ptx_examples=1)
+    words = [4, 4, 4, 5, 5, 6, 7, 3]
+    known.one.pretraining = Pretraining([[*known.asked.prompt, word] for word in [*words, 3]], seed=1)
+    known.one.pretraining.rows = [[*known.asked.prompt, word] for word in words]
+    share = torch.tensor([words.count(answer[0]) / len(words) for answer in known.answers]).double()
+
+    def total(logprob):
+        gain = (logprob.exp() * (known.reward - known.beta * (logprob - known.reference))).sum()
+        return gain + 0.5 * (share * logprob).sum()
+
+    logits = known.reference.clone().requires_grad_()
+    search = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-12)
+
+    def descend():
+        search.zero_grad()
+        loss = -total(logits.log_softmax(0))
+        loss.backward()
+        return loss
+
+    search.step(descend)
+    best = float(total(logits.detach().log_softmax(0)))
+    assert float(total(known.reference)) < best - 0.3
+    assert float(total(known.optimum)) < best - 0.05, "the optimum without the text must not do"
+    known.train()
+    assert best - 0.01 <= float(total(known.logprob())) <= best + 1e-9
 
 
 def test_adaptive_beta_ends_where_the_optimum_has_the_kl_it_aims_at():
