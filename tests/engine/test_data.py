@@ -8,6 +8,7 @@ from exchange.records import Message
 from tests.engine.conftest import demonstration, ranking
 from training.engine import data
 from training.engine.base import PAD, START, byte_tokenizer
+from training.engine.errors import RunError
 from training.engine.models import decode_completion, encode_completion, encode_prompt, load_tokenizer
 
 EOS = 2
@@ -54,6 +55,14 @@ def test_pad_is_made_apart_from_the_end_token(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     loaded = load_tokenizer(str(tmp_path))
     assert loaded.pad_token_id not in (None, loaded.eos_token_id)
+
+
+def test_a_tokenizer_without_an_end_token_is_refused(tmp_path):
+    tokenizer = byte_tokenizer()
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(RunError, match="has no end-of-text token, so it could never stop"):
+        load_tokenizer(str(tmp_path))
 
 
 def test_long_demonstrations_are_left_out_and_counted(make_snapshot):

@@ -30,10 +30,10 @@ LEARN = {"epochs": 4, "batch_prompts": 3, "learning_rate": 0.003, "warmup_steps"
          "response_length": 5, "max_length": 100}  # fmt: skip
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(params=["packed", "rows"])
+def model(request):
     model = tiny_model().eval()
-    assert share_prompts(model)
+    assert request.param == "rows" or share_prompts(model)
     return in_double(model)
 
 

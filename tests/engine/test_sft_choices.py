@@ -1,5 +1,6 @@
 """What SFT can be told: which turns it learns, pretraining text beside them, which checkpoint it keeps."""
 
+import json
 import math
 
 import pytest
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from exchange.records import Demonstration, Message
 from tests.engine.chain import Chain
 from tests.engine.conftest import in_double, prompt_of
+from tests.engine.test_resume import killed_after
 from tests.engine.test_sft_run import plain_loss
 from training.engine import sft
 from training.engine.base import tiny_model
@@ -27,10 +29,11 @@ DIALOGUES = [
 TEXT = [[31, 32, 33, 34], [35, 36, 37, 38]]
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(params=["packed", "rows"])
+def model(request):
+    """In both layouts: packed without padding, and padded rows, the longest first."""
     model = tiny_model().eval()
-    assert share_prompts(model)
+    assert request.param == "rows" or share_prompts(model)
     return in_double(model)
 
 
@@ -59,7 +62,7 @@ def gradients(model):
 
 
 @pytest.mark.parametrize("micro_tokens", [16, 1000])
-def test_packed_dialogues_give_the_plain_loss_of_learned_tokens_and_its_gradient(tmp_path, model, micro_tokens):
+def test_dialogues_give_the_plain_loss_of_learned_tokens_and_its_gradient(tmp_path, model, micro_tokens):
     total, tokens = by_hand(model)
     (total / tokens).backward()
     expected = gradients(model)
@@ -69,7 +72,7 @@ def test_packed_dialogues_give_the_plain_loss_of_learned_tokens_and_its_gradient
         assert (gradient - expected[name]).abs().max() < 1e-9, name
 
 
-def test_a_packed_neighbour_changes_nothing_bitwise(model):
+def test_a_neighbour_changes_nothing_bitwise(model):
     model.float()
     other = Dialogue("z", [], [90, 91, 92, 93, 2, 94], 1.0, [False] * 6)
     alone, beside = (
@@ -110,6 +113,25 @@ def test_a_run_with_all_turns_and_a_pretraining_mix(make_snapshot, run_script, t
     assert "Each step has 2 of 18 rows of 24 tokens of pretraining text, 40% of its loss." in [
         line["text"] for line in ran.of("note")
     ]
+
+
+def test_another_pretraining_text_is_refused_where_a_run_goes_on(tmp_path, monkeypatch):
+    chain = Chain(tmp_path)
+    (tmp_path / "text.txt").write_text("In winter the ash is bare and the yew is green. " * 9)
+    text = {"name": "text", "path": str(tmp_path / "text.txt"), "digest": "1"}
+    settings = {**LEARN, "pretrain_share": 0.2, "pretrain_length": 24}
+    directory = chain.prepare("sft", settings, pretrain=text)
+    with monkeypatch.context() as patched:
+        killed_after(patched, 3, saved=2)
+        assert chain.go_on("sft", directory).code == 1
+    config = json.loads((directory / "config.json").read_text())
+    config["inputs"]["pretrain"]["digest"] = "2"
+    (directory / "config.json").write_text(json.dumps(config))
+    assert "which has another pretraining text; start" in chain.go_on("sft", directory).refusal
+    config["inputs"]["pretrain"]["digest"] = "1"
+    (directory / "config.json").write_text(json.dumps(config))
+    again = chain.go_on("sft", directory)
+    assert again.result["digest"] == chain.run("sft", settings, pretrain=text).result["digest"]
 
 
 def test_a_mix_without_text_is_refused(make_snapshot, run_script):
