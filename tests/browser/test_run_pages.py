@@ -15,6 +15,7 @@ from tests.training.conftest import (  # noqa: F401 - fixtures
     snapshot,
     store,
 )
+from training import tasks
 from training.models import Metric, Run
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -91,3 +92,33 @@ def test_no_page_breaks_a_rule_or_scrolls_sideways(open_page, axe, people, make_
         page.goto(address)
         assert axe(page) == [], address
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], address
+
+
+def test_a_failed_run_goes_on_by_its_button(open_page, people, make_run, axe, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(tasks, "run_call", lambda run_id: None)
+    run = make_run(name="Long SFT", state="failed", finished_at=MOMENT, started_at=MOMENT, saved_step=1200)
+    Run.objects.filter(pk=run.pk).update(error="The checkpoint could not be written: disk full.", node="gpu-1")
+    for step in range(1, 40):
+        report(run, step, "metrics", step, loss=3 - step / 20, memory_gib=1.5, tokens_per_second=90.0,
+               seconds_gradients=2.5, seconds_update=0.4)  # fmt: skip
+    page = open_page(f"/runs/{run.pk}/", people.engineer)
+    expect(page.get_by_role("alert")).to_contain_text("Its state after step 1,200 is kept on gpu-1.")
+    expect(page.get_by_role("img", name="Memory held at most, GiB")).to_be_visible()
+    assert axe(page) == []
+    page.get_by_role("button", name="Go on from step 1,200").click()
+    expect(page.locator(".state")).to_have_text("Queued")
+    expect(page.get_by_text("to go on from step 1,200")).to_be_visible()
+    assert axe(page) == []
+
+
+def test_a_run_is_checked_in_a_tab_of_its_own_and_started_from_the_same_form(open_page, people, snapshot, axe):  # noqa: F811
+    page = open_page("/runs/new/?kind=reward", people.engineer)
+    page.get_by_label("Name").fill("Mine")
+    assert axe(page) == []
+    with page.expect_popup() as popup:
+        page.get_by_role("button", name="Check first").click()
+    check = popup.value
+    expect(check.locator("h1")).to_have_text(f"Check {Run.objects.get(dry_run=True).pk}")
+    expect(check.get_by_text("dry run of Reward model")).to_be_visible()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("h1")).to_have_text("Mine")
