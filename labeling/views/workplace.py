@@ -36,6 +36,7 @@ from people.access import LABELING, has_role
 from people.models import Project, User
 from people.refusals import Conflict, Refused
 
+_NOT_IN_WORK = (Assignment.State.OFFERED, Assignment.State.SUBMITTED, Assignment.State.SKIPPED)
 _NO_MORE = {
     "": "Nothing is open to you in {project} right now.",
     Task.Kind.RANKING: "No answers are left for you to rank in {project} right now.",
@@ -122,7 +123,7 @@ def label_release(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def label_resume(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Take up a skipped task, or one whose lease ended, again."""
+    """Take up a task that is offered, or, again, one that was skipped or whose lease ended."""
     assignment_own(request, pk)
     try:
         assignment_resume(assignment_id=pk, labeler=_user(request))
@@ -244,7 +245,7 @@ def _workplace(
         "skip_kinds": SkipKind.choices,
         "signals_json": json.dumps(assignment.signals),
     }
-    if assignment.state in (Assignment.State.SUBMITTED, Assignment.State.SKIPPED) and not correcting:
+    if assignment.state in _NOT_IN_WORK and not correcting:
         label = page.label_given(assignment) if assignment.state == Assignment.State.SUBMITTED else {}
         unsent = draft.get("text") or draft.get("note") if refusal else ""
         return render(request, "labeling/closed.html", context | {"unsent": unsent} | label, status=status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 from rest_framework.test import APIClient
 
 from labeling.models import Assignment
@@ -105,6 +106,24 @@ def test_managers_offer_over_http(project, ada):
     assert manager.get(url).json() == [offer]
     assert manager.delete(f"/api/v1/offers/{offer['id']}/").status_code == 204
     assert (Assignment.objects.count(), open_slots(task)) == (0, 1)
+
+
+def test_an_offer_is_taken_from_my_work_with_its_answers(project, ada):
+    task = make_ranking_task(project, ("one", "two"))
+    task_offer(task=task, labelers=[ada])
+    offer, pages = Assignment.objects.get(), Client()
+    pages.force_login(ada)
+    url, take = f"/label/a/{offer.pk}/", f"/label/a/{offer.pk}/resume/"
+    assert f'action="{take}"' in pages.get("/label/").content.decode()
+    page = pages.get(url).content.decode()
+    assert "This task is offered to you" in page
+    assert f'action="{take}"' in page
+    offer.refresh_from_db()
+    assert offer.state == "offered"  # a look takes nothing
+    taken = pages.post(take, follow=True)
+    assert [answer.completion.text for answer in taken.context["answers"]] in (["one", "two"], ["two", "one"])
+    offer.refresh_from_db()
+    assert (offer.state, len(offer.shown_order)) == ("leased", 2)
 
 
 def test_managers_change_a_task_over_http(project, ada):
