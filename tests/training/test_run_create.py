@@ -53,6 +53,13 @@ def test_models_are_found_by_digest_by_its_start_and_by_name(create, models, mak
     assert create(policy="Writer").policy.name == "Writer"
 
 
+def test_a_run_that_a_rule_judges_has_no_reward_model(create, models):
+    run = create("ppo", policy=DIGEST(1), settings={"reward": "rule"})
+    assert (run.settings["reward"], run.reward) == ("rule", None)
+    with pytest.raises(Refused, match="A rule judges this run, so it takes no reward model"):
+        create("ppo", policy=DIGEST(1), reward=DIGEST(2), settings={"reward": "rule"})
+
+
 def test_a_sample_run_asks_each_model_once(create, models):
     run = create("sample", models=["base", DIGEST(1), "Writer", "base"])
     assert (run.sample_base, [model.name for model in run.sampled.all()]) == (True, ["Writer"])

@@ -91,7 +91,11 @@ def run_plan(
     if policy and "policies" in required:
         raise Refused("Sample takes the models to ask, not a policy to start from.")
     if reward and "reward" not in required:
-        raise Refused(f"{label} takes no reward model.")
+        raise Refused(
+            "A rule judges this run, so it takes no reward model."
+            if kind == "ppo"
+            else f"{label} takes no reward model."
+        )
     if "policy" in required and not policy:
         raise Refused(f"{label} needs a policy to start from.")
     if "reward" in required and not reward:

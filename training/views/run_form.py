@@ -116,11 +116,12 @@ class RunForm(forms.Form):
                 required=kind == "ppo", choices=[*base, *policies], label="Start from"
             )
         if kind in ("sft", "ppo"):
+            found, none = _checkpoints(project, Checkpoint.Kind.REWARD), [("", "None")]
             self.fields["reward"] = forms.ChoiceField(
                 required=False,
-                choices=[("", "None"), *_checkpoints(project, Checkpoint.Kind.REWARD)],
+                choices=[*none, *found] if kind == "sft" else [*found, *none],
                 label="Reward model",
-                help_text="Only to select the checkpoint by its score." if kind == "sft" else "",
+                help_text="Only to select the checkpoint by its score." if kind == "sft" else "None: a rule judges.",
             )
         for info in describe(kind):
             self.fields[_PREFIX + info.name] = _setting(info, self.usual[info.name])
