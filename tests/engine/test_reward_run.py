@@ -70,7 +70,8 @@ def test_it_learns_the_ranking_and_plain_transformers_agrees(make_snapshot, run_
         assert mine.tolist() == pytest.approx(theirs, abs=1e-5)
 
 
-def test_padded_rows_in_plain_transformers_score_the_end_token(make_snapshot, run_script):
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded_rows_in_plain_transformers_score_the_end_token(make_snapshot, run_script, side):
     """PAD is not the end token, so transformers' own search for the last token finds the scored one."""
     snapshot = make_snapshot()
     ran = run_script("reward", snapshot, {**LEARN, "epochs": 1})
@@ -83,8 +84,10 @@ def test_padded_rows_in_plain_transformers_score_the_end_token(make_snapshot, ru
     prompt = encode_prompt(tokenizer, group.messages)
     ids = [prompt + encode_completion(tokenizer, c.text) for c in group.completions]
     width = max(map(len, ids))
-    batch = torch.tensor([row + [tokenizer.pad_token_id] * (width - len(row)) for row in ids])
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
+    pads = [[tokenizer.pad_token_id] * (width - len(row)) for row in ids]
+    padded = [pad + row if side == "left" else row + pad for row, pad in zip(ids, pads, strict=True)]
+    batch = torch.tensor(padded)
+    mask = (batch != tokenizer.pad_token_id).long()
     with torch.no_grad():
         logits = model(input_ids=batch, attention_mask=mask).logits[:, 0] + model.config.reward_bias
     assert logits.tolist() == pytest.approx(plain_scores(folder, [group])[0], abs=1e-5)
