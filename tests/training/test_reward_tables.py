@@ -1,5 +1,7 @@
 """What stands beside a reward model's accuracy: the human ceiling, folds, ties and tables, in words."""
 
+import pytest
+
 from training.models import Run
 from training.selectors.reward_tables import reward_tables
 from training.selectors.summaries import summary_rows
@@ -49,3 +51,15 @@ def test_tables_in_their_order_without_empty_ones():
 
 def test_other_runs_have_no_tables():
     assert reward_tables(Run(kind="sft", summary={"valid_loss": 1.0}, state="succeeded")) == []
+
+
+@pytest.mark.django_db
+def test_the_page_shows_them(client, people, make_run):
+    run = make_run(name="RM 1", kind="reward", requested_by=people.engineer)
+    Run.objects.filter(pk=run.pk).update(summary=SUMMARY)
+    client.force_login(people.engineer)
+    page = client.get(f"/runs/{run.pk}/").content.decode()
+    assert "People agree with one another</dt><dd>72.6 % of 2,400 pairs" in page
+    assert '<th scope="row">9</th><td class="num">45.0 %</td><td class="num">–</td>' in page
+    assert "Is its confidence right?" in page
+    assert "{&#x27;answers&#x27;" not in page  # the tables themselves, not their values as text

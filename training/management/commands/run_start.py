@@ -90,7 +90,8 @@ class Command(BaseCommand):
         if run.state != Run.State.SUCCEEDED:
             raise CommandError(f"{run} {run.get_state_display().lower()}. {run.error}".rstrip())
         for name, value in run.summary.items():
-            self.stdout.write(f"{name} {value}")
+            if not isinstance(value, dict):  # tables are for the page
+                self.stdout.write(f"{name} {value}")
 
 
 def _setting(text: str) -> tuple[str, str]:
