@@ -16,6 +16,7 @@ from tests.training.conftest import SCRIPTED
 from training import launcher, tasks
 from training.models import Run
 from training.run_directory import Line
+from training.selectors.curves import time_spent
 from training.services import execution, runs
 from training.services.reports import RunReport
 from training.services.runs import run_cancel, run_claim, run_restart, run_resume, runs_end_lost
@@ -224,3 +225,15 @@ def test_the_command_does_it_or_says_why_not(make_run, called):
 def _line(number, values):
 
     return Line(number, {"t": time.time(), **values})
+
+
+def test_what_the_machine_needed_is_kept_with_a_steps_figures(make_run):
+    run = make_run(state="running", attempt=1)
+    report = RunReport(run.pk, 1)
+    report.take([
+        _line(1, {"type": "metrics", "step": 1, "values": {"loss": 1.0}, "machine": {"seconds_update": 0.5}}),
+        _line(2, {"type": "metrics", "step": 2, "values": {"loss": 0.5}, "machine": "odd"}),
+    ])  # fmt: skip
+    report.save("")
+    assert [row.values for row in run.metrics.all()] == [{"loss": 1.0, "seconds_update": 0.5}, {"loss": 0.5}]
+    assert time_spent(run) == [("Update", 0.5)]
