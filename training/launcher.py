@@ -68,8 +68,9 @@ def launch(
 ) -> Launch:
     """Start `python -m module --run-dir run_dir` under torchrun, in a session of its own, output to `log.txt`.
 
-    With `dry_run` the module is told `--dry-run`. `processes` is the number of ranks on this machine. `env` is added to the environment of the caller, from which
-    addresses and secrets of the platform are removed. Raises OSError when the log cannot be written.
+    With `dry_run` the module is told `--dry-run`. `processes` is the number of ranks on this machine. `env` is added to
+    the environment of the caller, from which addresses and secrets of the platform are removed. Raises OSError when
+    the log cannot be written.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command += ["-m", module, "--run-dir", str(run_dir), *(["--dry-run"] if dry_run else [])]
