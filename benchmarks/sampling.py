@@ -6,9 +6,9 @@
 Every row reads a prompt of 32 tokens and draws 64 more from softmax(logits), none ends early. `products` makes only
 the products with the model's weights, as transformers makes them: what is left when attention, norms, drawing and
 Python cost nothing. Each side runs in a process of its own with the launcher's allocator and thread settings; the
-sides take turns in several rounds, each with ratios of its own. Prints a table with the median ratios and their ranges,
-writes benchmarks/out/sampling.json, and fails where a goal is missed: 1.2 times `generate` at 16 rows, 85% of the
-products' rate at 64 rows. Ours and `generate` answer with the same tokens under greedy decoding in float64:
+sides take turns in several rounds, each with ratios of its own. Prints a table with the median ratios and their
+ranges, writes benchmarks/out/sampling.json, and fails where a goal is missed: 1.2 times `generate` at 16 rows, 85% of
+the products' rate at 64 rows. Ours and `generate` answer with the same tokens under greedy decoding in float64:
 tests/engine/test_sampling.py.
 """
 

@@ -68,8 +68,8 @@ def launch(
 ) -> Launch:
     """Start `python -m module --run-dir run_dir` under torchrun, in a session of its own, output to `log.txt`.
 
-    With `dry_run` the module is told `--dry-run`. `processes` is the number of ranks on this machine. `env` is added to
-    the environment of the caller, from which addresses and secrets of the platform are removed. Raises OSError when
+    With `dry_run` the module is told `--dry-run`. `processes` is the number of ranks on this machine. `env` is added
+    to the environment of the caller, from which addresses and secrets of the platform are removed. Raises OSError when
     the log cannot be written.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
