@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.reward import busy, ratio, too_slow
+from benchmarks.reward import busy, print_case, ratio, too_slow
 
 
 def rounds(*pairs: tuple[float, float]) -> list[dict[str, dict[str, float]]]:
@@ -29,3 +29,17 @@ def test_it_fails_below_what_is_asked_of_each_side():
 @pytest.mark.parametrize(("loads", "warned"), [([0.1, 2.3], False), ([0.1, 2.6, 0.2], True)])
 def test_a_busy_machine_is_told(loads, warned):
     assert (busy(loads, 2) is not None) is warned
+
+
+def test_the_table_has_a_line_for_each_side_with_its_ratio(capsys):
+    side = {"seconds": 2.0, "tokens": 384, "peak_memory_gib": 3.0, "gflop": 300.0, "matmul_peak_gflops": 300.0}
+    whole = {
+        "k": 4, "dtype": "fp32",
+        "rounds": [{"Plumbline": side, "rows": {**side, "seconds": 4.0, "tokens": 768}}],
+        "ratio": {"rows": {"median": 2.0, "least": 2.0, "most": 2.0}},
+    }  # fmt: skip
+    print_case(whole, ["Plumbline", "rows"])
+    ours, rows = capsys.readouterr().out.splitlines()
+    assert ours.split() == ["4", "fp32", "Plumbline", "2.00", "0.500", "192", "50%", "3.0", "GiB"]
+    assert rows.split()[2:7] == ["rows", "4.00", "0.250", "192", "25%"]
+    assert rows.endswith("2.0× (2.0–2.0)")
