@@ -139,14 +139,18 @@ def test_no_such_file_is_one_sentence(platform):
     assert refused.stderr.strip() == f"CommandError: There is no file {Path('/none.jsonl').resolve()}."
 
 
-def test_stopping_in_the_middle_of_a_run_leaves_no_process_and_a_run_that_says_why(demo, platform, client):
+# Iterations of a moment: the one that is under way ends, and its state is saved, within the time to stop.
+SHORT = {"rollout_batch": 8, "minibatch": 8, "response_length": 8}
+
+
+def test_stopping_in_the_middle_of_a_run_leaves_no_process_and_a_saved_state_to_go_on_from(demo, platform, client):
     first = client.all("training/snapshots/", project="demo")[0]
     sft, reward = (
         next(row["digest"] for row in client.all("checkpoints/") if row["name"].startswith(kind))
         for kind in ("SFT", "Reward")
     )
     asked = {"project": "demo", "kind": "ppo", "preset": "cpu", "snapshot": first["digest"], "policy": sft}
-    run = client.post("runs/", {**asked, "reward": reward, "settings": {"episodes": 1_000_000}})
+    run = client.post("runs/", {**asked, "reward": reward, "settings": {**SHORT, "episodes": 1_000_000}})
     deadline = time.monotonic() + 120
     while client.get(f"runs/{run['id']}/")["phase"] != "train":
         assert time.monotonic() < deadline, platform.logs()
@@ -157,11 +161,10 @@ def test_stopping_in_the_middle_of_a_run_leaves_no_process_and_a_run_that_says_w
     assert seconds < 10
     assert platform.process.returncode == 0
     assert living(platform.var) == []
+    assert list((platform.var / "runs" / str(run["id"]) / "state").glob("step-*"))
 
     again = Platform(platform.var, platform.port).wait_until_ready()
     try:
-        stopped = client.get(f"runs/{run['id']}/")
-        assert stopped["state"] == "failed"
-        assert stopped["error"] == "The training worker was stopped; start the run again."
+        assert client.get(f"runs/{run['id']}/")["state"] in ("queued", "running")
     finally:
         again.stop(signal.SIGTERM)
