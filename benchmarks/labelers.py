@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,19 @@ class Client:
 
     def connect(self, port: int) -> None:
         """Start anew, as after an error."""
+        self._port = port
         self._connection = HTTPConnection("127.0.0.1", port, timeout=300)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """Status and parsed body."""
+        """Status and parsed body. A connection that the server closed meanwhile is opened again, as a browser does."""
         sent = None if body is None else json.dumps(body)
+        try:
+            return self._ask(method, path, sent, headers)
+        except (ConnectionError, HTTPException):
+            self.connect(self._port)
+            return self._ask(method, path, sent, headers)
+
+    def _ask(self, method: str, path: str, sent: str | None, headers: dict[str, str]) -> Answer:
         self._connection.request(method, path, sent, self._headers | headers)
         answer = self._connection.getresponse()
         read = answer.read()
