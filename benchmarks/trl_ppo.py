@@ -13,7 +13,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -26,26 +25,13 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     PreTrainedTokenizerFast,
-    TrainerCallback,
 )
 from trl import PPOConfig, PPOTrainer
 from trl.trainer import ppo_trainer
 
 from benchmarks.ppo import ANSWER, BATCH, ENDS, WARM_UP, bend, prompts
 from benchmarks.reward import peak_memory
-
-
-class StepTimes(TrainerCallback):
-    """Seconds from the end of one update to the end of the next."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.ends.append(time.perf_counter())
-
-    def on_step_end(self, args, state, control, **kwargs) -> None:
-        self.ends.append(time.perf_counter())
+from benchmarks.trl_steps import StepTimes
 
 
 def main() -> None:

@@ -12,32 +12,19 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from trl import RewardConfig, RewardTrainer
 
 from benchmarks.reward import WARM_UP, peak_memory, ranking
+from benchmarks.trl_steps import StepTimes
 
 PAIRS_A_PASS = 6
-
-
-class StepTimes(TrainerCallback):
-    """Seconds from the end of one optimizer step to the end of the next."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.ends.append(time.perf_counter())
-
-    def on_step_end(self, args, state, control, **kwargs) -> None:
-        self.ends.append(time.perf_counter())
 
 
 def main() -> None:

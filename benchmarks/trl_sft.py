@@ -11,36 +11,18 @@ import itertools
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
 from benchmarks.reward import peak_memory
 from benchmarks.sft import BATCH, RATE, WARM_UP, batches
-
-
-class StepTimes(TrainerCallback):
-    """The moments at which steps ended, and each step's loss."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-        self.losses: list[float] = []
-
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.ends.append(time.perf_counter())
-
-    def on_step_end(self, args, state, control, **kwargs) -> None:
-        self.ends.append(time.perf_counter())
-
-    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        if "loss" in (logs or {}):
-            self.losses.append(float(logs["loss"]))
+from benchmarks.trl_steps import StepTimes
 
 
 def main() -> None:

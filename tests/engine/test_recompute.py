@@ -5,7 +5,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 
 from tests.engine.chain import Chain
 from training.engine.config import settings_for
-from training.engine.settings.common import kept_tokens
+from training.engine.settings.fields import kept_tokens
 
 SETTINGS = {
     "sft": {"batch_size": 5, "dropout": 0.2},

@@ -34,7 +34,7 @@ from training.engine.models import check_length, load_policy, set_dropout, unemb
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.sampling import Sampled
-from training.engine.settings.common import kept_tokens
+from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
 
 Reference = Callable[[], AbstractContextManager[PreTrainedModel]]

@@ -30,7 +30,7 @@ from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.scoring import passes, score_all, score_families
-from training.engine.settings.common import kept_tokens
+from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
 
 

@@ -31,7 +31,7 @@ from training.engine.models import check_length, load_policy, set_dropout, unemb
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
 from training.engine.pretrain import pretrain_draw, pretrain_rows
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
-from training.engine.settings.common import kept_tokens
+from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
 
 

@@ -5,34 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from training.engine.settings import common
+from training.engine.settings import fields
 
 
 @dataclass(frozen=True)
 class SampleSettings:
     """Answers of several models to the same prompts, on their way to the people."""
 
-    seed: int = common.seed()
-    dtype: str = common.dtype()
-    prompts_split: str = common.setting(
+    seed: int = fields.seed()
+    dtype: str = fields.dtype()
+    prompts_split: str = fields.setting(
         "heldout", "Prompts to answer; heldout is validation and test together.",
         source="IG 4: held-out customers", choices=("heldout", "valid", "test", "train"),
     )  # fmt: skip
-    max_prompts: int = common.setting(0, "Most prompts; 0 is no limit.", minimum=0, maximum=10**9)
-    samples_per_prompt: int = common.setting(1, "Answers of each model to each prompt.", minimum=1, maximum=64)
-    response_length: int = common.setting(1024, "Longest sampled answer, in tokens.", minimum=1, maximum=65_536)
-    max_prompt_length: int = common.setting(
+    max_prompts: int = fields.setting(0, "Most prompts; 0 is no limit.", minimum=0, maximum=10**9)
+    samples_per_prompt: int = fields.setting(1, "Answers of each model to each prompt.", minimum=1, maximum=64)
+    response_length: int = fields.setting(1024, "Longest sampled answer, in tokens.", minimum=1, maximum=65_536)
+    max_prompt_length: int = fields.setting(
         1000, "Longest prompt, in tokens; longer ones are left out and counted.", source="IG A.3", minimum=1,
         maximum=131_072,
     )  # fmt: skip
-    temperature: float = common.setting(
+    temperature: float = fields.setting(
         1.0, "Sampling temperature; 0 is greedy.", source="IG C.4", minimum=0.0, maximum=10.0
     )
-    top_p: float = common.setting(1.0, "Nucleus sampling's mass; 1 is off.", minimum=0.01, maximum=1.0)
-    top_k: int = common.setting(
+    top_p: float = fields.setting(1.0, "Nucleus sampling's mass; 1 is off.", minimum=0.01, maximum=1.0)
+    top_k: int = fields.setting(
         0, "Draw from the likeliest tokens only; 0 is off.", source="not in the paper", minimum=0, maximum=1_000_000
     )
-    batch_rows: int = common.setting(64, "Answers sampled side by side.", minimum=1, maximum=65_536)
+    batch_rows: int = fields.setting(64, "Answers sampled side by side.", minimum=1, maximum=65_536)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
