@@ -149,6 +149,20 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(client, people, sn
     assert not Run.objects.exists()
 
 
+def test_ppos_form_as_it_comes_can_be_sent(client, people, snapshot, make_checkpoint):
+    """The newest reward model is chosen: without one the setting "judged by the model" is refused."""
+    policy, reward = make_checkpoint("Policy"), make_checkpoint("RM", kind="reward", number=2)
+    client.force_login(people.engineer)
+    page = client.get("/runs/new/?kind=ppo&preset=cpu")
+    assert f'<option value="{reward.digest}" selected>' in page.content.decode()
+    values = {field.html_name: field.value() or "" for field in [*page.context["form"]]}
+    answer = client.post(
+        "/runs/new/?kind=ppo&preset=cpu", {**values, "snapshot": snapshot.digest, "policy": policy.digest}
+    )
+    assert answer.status_code == 302
+    assert Run.objects.get(kind="ppo").reward == reward
+
+
 @pytest.mark.parametrize("kind", ["sft", "reward", "dpo", "ppo", "sample"])
 @pytest.mark.parametrize("preset", ["paper", "small", "cpu"])
 def test_every_kind_has_a_form_with_every_setting(client, people, snapshot, kind, preset):

@@ -120,6 +120,7 @@ class RunForm(forms.Form):
             self.fields["reward"] = forms.ChoiceField(
                 required=False,
                 choices=[*none, *found] if kind == "sft" else [*found, *none],
+                initial=found[0][0] if found and kind == "ppo" else "",
                 label="Reward model",
                 help_text="Only to select the checkpoint by its score." if kind == "sft" else "None: a rule judges.",
             )
