@@ -23,7 +23,7 @@ run: $(RUNTIME)
 	@$(BIN)/python manage.py up
 
 test: $(DEVELOPMENT) browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .
