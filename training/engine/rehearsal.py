@@ -76,7 +76,8 @@ class Rehearsal(Reporter):
         return sum(self._steps) > ENOUGH_SECONDS or len(self._steps) >= min(MOST_STEPS, self._total)
 
     def figures(self, directory: Path, steps: int | None = None) -> dict[str, Any]:
-        """What it found, flat; `steps` where a step is not a unit of the progress. `directory` is the run's.
+        """What it found, flat; `steps` where a step is not a unit of the progress. `directory` is the run's,
+        not the rehearsal's, which the first rank may have removed by now.
 
         Raises RunError when the disk has no room for the run's saved states.
         """

@@ -137,7 +137,7 @@ def _rehearse(run: Run, main: Callable[[Run], Result]) -> Result:
         with suppress(Ended):
             main(run)
         s = run.settings
-        figures = rehearsal.figures(run.directory, s.episodes // s.rollout_batch if run.kind == "ppo" else None)
+        figures = rehearsal.figures(run.directory.parent, s.episodes // s.rollout_batch if run.kind == "ppo" else None)
     finally:
         if run.rank == 0:
             shutil.rmtree(run.directory, ignore_errors=True)
