@@ -1,8 +1,8 @@
 """The web process. torch is never imported here.
 
-gunicorn loads this once and forks its workers from it (`--preload`). What is loaded by then never becomes garbage, so it
-is taken out of the collector's sight: a full collection that walks through all of Django stops every thread of a worker
-for as long as several requests take, and copies the pages that the workers share.
+gunicorn loads this once and forks its workers from it (`--preload`). What is loaded by then never becomes garbage, so
+it is taken out of the collector's sight: a full collection that walks through all of Django stops every thread of a
+worker for as long as several requests take, and copies the pages that the workers share.
 """
 
 import gc
