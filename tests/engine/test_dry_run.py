@@ -65,7 +65,7 @@ def test_the_first_steps_say_what_the_whole_costs(chain, capsys, kind, settings,
 def test_it_stops_after_three_short_steps_and_measures_without_the_first(chain, monkeypatch):
     taken = []
     usual = rehearsal.Rehearsal.step_done
-    monkeypatch.setattr(rehearsal.Rehearsal, "step_done", lambda self, parts: taken.append(1) or usual(self, parts))
+    monkeypatch.setattr(rehearsal.Rehearsal, "step_done", lambda self, state: taken.append(1) or usual(self, state))
     rehearse("sft", chain.prepare("sft", {"epochs": 8, "batch_size": 4}))
     assert len(taken) == 3
     taken.clear()

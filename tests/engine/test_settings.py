@@ -54,6 +54,12 @@ def test_text_is_read_as_the_settings_type():
             {"rollout_batch": 30, "minibatch": 16},
             "rollout_batch must be a multiple of minibatch, but 30 is not one of 16.",
         ),
+        ("dpo", {"sharding": "all"}, "sharding must be one of none, layers, not 'all'."),
+        (
+            "sft",
+            {"sharding": "layers", "lora_rank": 8},
+            "sharding = layers trains all weights: set lora_rank to 0, or sharding to none.",
+        ),
         ("ppo", {"episodes": 8}, "episodes must be at least rollout_batch, but 8 is less than 32."),
     ],
 )

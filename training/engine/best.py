@@ -38,9 +38,10 @@ class Best:
             master.data.copy_(weight)
         self.optimizer.publish()
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self, *, shards_only: bool = False) -> dict[str, Tensor]:
         """The best weights by number, for the saved state."""
-        return {str(number): weight for number, weight in enumerate(self.weights)}
+        shards = self.optimizer.shards
+        return {str(n): weight for n, weight in enumerate(self.weights) if n in shards or not shards_only}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave."""

@@ -96,6 +96,8 @@ def settings_for(kind: str, preset: str = "cpu", overrides: dict[str, Any] | Non
         _check_ppo(settings)
     if isinstance(settings, RewardSettings):
         _check_reward(settings)
+    if getattr(settings, "sharding", "none") != "none" and getattr(settings, "lora_rank", 0):
+        raise SettingsError("sharding = layers trains all weights: set lora_rank to 0, or sharding to none.")
     return settings
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from training.engine import accuracy, checkpoint, data, episodes, ppo_math
+from training.engine import accuracy, checkpoint, data, episodes, ppo_math, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.config import DPOSettings
 from training.engine.data import Group, Question
@@ -91,8 +91,10 @@ def main(run: Run) -> Result:
     if settings.lora_rank:
         add_lora(model, settings.lora_rank, settings.lora_alpha, settings.seed)
     set_dropout(model, 0.0)
+    sharding.shard(run, model)
     optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
-    references = all_logprobs(run, model, train, "reference")  # of the weights as they are trained, rounded or not
+    with sharding.whole(model):
+        references = all_logprobs(run, model, train, "reference")  # of the weights as trained, rounded or not
     keeper = Keeper(run)
     progress: dict[str, Any] = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0}
     model.train()
@@ -119,7 +121,8 @@ def main(run: Run) -> Result:
             keeper.end_step(step + 1, progress)
     report.progress("train", total, total)
 
-    optimizer.restore()  # what follows is of the weights that are saved, not of their rounding
+    optimizer.restore()
+    sharding.dissolve(model)  # what follows is of the weights that are saved, not of their rounding
     model.eval()
     summary = {
         "train_groups": len(train),
@@ -154,7 +157,9 @@ def accumulate(
     settings = run.settings
     denominator = sum(group.weight for group in batch)
     figures, blame = [0.0, 0.0, 0.0], [0.0] * len(batch)
-    for part in _passes(run, model, batch)[run.rank :: run.world]:
+    passes = _passes(run, model, batch)
+    mine = passes[run.rank :: run.world]
+    for part in mine:
         loss = torch.zeros((), device=model.device)
         groups = [batch[place] for place in part]
         for place, group, logprobs in zip(
@@ -168,6 +173,7 @@ def accumulate(
             figures[1:] = figures[1] + right, figures[2] + pairs
         loss.backward()
         figures[0] += float(loss.detach())
+    sharding.even_out([model], len(mine), -(-len(passes) // run.world))
     return figures, blame
 
 

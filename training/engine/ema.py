@@ -39,12 +39,18 @@ class Average:
     def take(self) -> None:
         """Exchange the model's weights and the averaged ones; a second time takes it back."""
         for number, master in enumerate(self.optimizer.masters):
-            master.data, self.weights[number] = self.weights[number], master.data
+            if number in self.optimizer.shards:  # FSDP gathers from this very memory
+                held = master.detach().clone()
+                master.data.copy_(self.weights[number])
+                self.weights[number] = held
+            else:
+                master.data, self.weights[number] = self.weights[number], master.data
         self.optimizer.publish()
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self, *, shards_only: bool = False) -> dict[str, Tensor]:
         """The average by number, for the saved state."""
-        return {str(number): weight for number, weight in enumerate(self.weights)}
+        shards = self.optimizer.shards
+        return {str(n): weight for n, weight in enumerate(self.weights) if n in shards or not shards_only}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from training.engine import heads
+from training.engine import heads, sharding
 from training.engine.best import Best
 from training.engine.config import PPOSettings
 from training.engine.ema import Average
@@ -76,6 +76,7 @@ def load(run: Run) -> Learner:
     else:
         reference, _ = load_policy(inputs, inputs["policy"], **frozen)
         reference.requires_grad_(False)
+    sharding.shard(run, policy)
     policy_optimizer = MasterAdamW(policy, lower=policy, dtype=run.dtype)
     report.progress("load", 2, 4)
     reward = None
@@ -96,6 +97,7 @@ def load(run: Run) -> Learner:
         else:
             value, _ = new_reward(inputs, inputs["policy"], seed=s.seed, **learning)
             value.score.weight.data.zero_()
+        sharding.shard(run, value)
         value_optimizer = MasterAdamW(value, lower=heads.body(value), dtype=run.dtype)
     report.progress("load", 4, 4)
     learner = Learner(run, Models(policy, reference, reward, value), tokenizer, policy_optimizer, value_optimizer,

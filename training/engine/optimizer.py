@@ -9,6 +9,9 @@ a small update moves the right share of the weights across.
 
 Scripts divide each loss by the step's one global denominator *before* backward, so gradients only ever add up:
 over micro-batches in the masters' `.grad`, over ranks by one all-reduce in `step`.
+
+Of a sharded layer (see sharding.py) the parameter is this rank's part in fp32: that part is the master, FSDP rounds
+what it gathers and has summed the gradient over ranks already, and nothing here is larger than the part.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from training.engine.errors import RunError
 from training.engine.reporter import Reporter
@@ -45,15 +49,15 @@ class MasterAdamW:
         state.
         """
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        cast = {id(p): p for p in lower.parameters()} if lower is not None and dtype in _LOW else {}
-        self.masters = [p.detach().float() if p.dtype in _LOW or id(p) in cast else p for p in self.parameters]
+        self.shards = {number for number, p in enumerate(self.parameters) if isinstance(p, DTensor)}
+        lowered = list(lower.parameters()) if lower is not None and dtype in _LOW else []
+        cast = {id(p): p for p in lowered if not isinstance(p, DTensor)}
+        self.masters = [_master(p, apart=p.dtype in _LOW or id(p) in cast) for p in self.parameters]
         for parameter in cast.values():
             parameter.data = parameter.data.to(dtype)
         self._frozen = [parameter for parameter in cast.values() if not parameter.requires_grad]
         self._hooks = [
-            parameter.register_post_accumulate_grad_hook(_adder(master))
-            for parameter, master in self._pairs()
-            if parameter is not master
+            parameter.register_post_accumulate_grad_hook(_adder(master)) for parameter, master in self._apart()
         ]
         groups = [
             {"params": [m for m in self.masters if m.dim() >= 2], "weight_decay": weight_decay},
@@ -68,7 +72,7 @@ class MasterAdamW:
         A norm that is not finite leaves the weights as they are. The gradients are cleared either way.
         """
         gradients = self._gathered()
-        norm = float(torch.nn.utils.get_total_norm(gradients))
+        norm = self._norm(gradients)
         if math.isfinite(norm):
             if norm > max_norm:
                 torch._foreach_mul_(gradients, max_norm / norm)
@@ -81,29 +85,32 @@ class MasterAdamW:
 
     def clear(self) -> None:
         """Forget all gradients."""
-        for master in self.masters:
-            master.grad = None
+        for parameter, master in self._pairs():
+            parameter.grad = master.grad = None
 
     def restore(self) -> None:
         """Make every parameter fp32 again with its master's value and free the optimizer: the end of training.
 
-        A frozen parameter keeps the value that it was trained with, rounded as it is.
+        A frozen parameter keeps the value that it was trained with, rounded as it is. The layers of a sharded model
+        stay sharded (see sharding.dissolve).
         """
         for hook in self._hooks:
             hook.remove()
-        for parameter, master in self._pairs():
+        for parameter in self.parameters:
             parameter.grad = None
-            if parameter is not master:
-                parameter.data = master.data
+        for parameter, master in self._apart():
+            parameter.data = master.data
         for parameter in self._frozen:
             parameter.data = parameter.data.float()
         self.inner.state.clear()
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self, *, shards_only: bool = False) -> dict[str, torch.Tensor]:
         """Masters and Adam's moments and step counts, by number: the state of optimizer and weights together."""
-        found = {f"{number}.master": master.data for number, master in enumerate(self.masters)}
+        found = {}
         for number, master in enumerate(self.masters):
-            found |= {f"{number}.{name}": value for name, value in self.inner.state.get(master, {}).items()}
+            if number in self.shards or not shards_only:
+                found[f"{number}.master"] = master.data
+                found |= {f"{number}.{name}": value for name, value in self.inner.state.get(master, {}).items()}
         return found
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -116,22 +123,42 @@ class MasterAdamW:
         self.publish()
 
     def _gathered(self) -> list[torch.Tensor]:
-        for master in self.masters:
+        for number, (parameter, master) in enumerate(self._pairs()):
+            if number in self.shards and parameter.grad is not None:
+                master.grad = parameter.grad.to_local()
             if master.grad is None:
                 master.grad = torch.zeros_like(master)
-            if dist.is_initialized():
+            if dist.is_initialized() and number not in self.shards:
                 dist.all_reduce(master.grad)
         return [master.grad for master in self.masters]
+
+    def _norm(self, gradients: Sequence[torch.Tensor]) -> float:
+        """The L2 norm of the whole model's gradient: shards of all ranks, and what each of them holds whole once."""
+        norm = torch.nn.utils.get_total_norm([g for number, g in enumerate(gradients) if number not in self.shards])
+        if not self.shards:
+            return float(norm)
+        squares = torch.nn.utils.get_total_norm([gradients[number] for number in self.shards]).double().square()
+        dist.all_reduce(squares)
+        return math.sqrt(float(squares) + float(norm) ** 2)
 
     @torch.no_grad()
     def publish(self) -> None:
         """Give the parameters their masters' values, rounded to their own precision."""
-        pairs = [(p, m) for p, m in self._pairs() if p is not m]
-        if pairs:
+        if pairs := self._apart():
             torch._foreach_copy_([p for p, _ in pairs], [m for _, m in pairs])
 
     def _pairs(self) -> list[tuple[nn.Parameter, torch.Tensor]]:
         return list(zip(self.parameters, self.masters, strict=True))
+
+    def _apart(self) -> list[tuple[nn.Parameter, torch.Tensor]]:
+        """Parameters that have a master of other memory."""
+        return [(p, m) for number, (p, m) in enumerate(self._pairs()) if p is not m and number not in self.shards]
+
+
+def _master(parameter: nn.Parameter, *, apart: bool) -> torch.Tensor:
+    if isinstance(parameter, DTensor):
+        return parameter.detach().to_local()  # the very memory that FSDP gathers from
+    return parameter.detach().float() if apart else parameter
 
 
 def _adder(master: torch.Tensor):

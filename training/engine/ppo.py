@@ -19,7 +19,7 @@ import time
 from itertools import islice, pairwise
 from typing import Any
 
-from training.engine import checkpoint, data, ppo_math, ppo_report, ptx, watch
+from training.engine import checkpoint, data, ppo_math, ppo_report, ptx, sharding, watch
 from training.engine.best import Best
 from training.engine.config import PPOSettings
 from training.engine.data import Question
@@ -93,6 +93,7 @@ def main(run: Run) -> Result:
     }
     run.report.progress("save", 0, 1)
     learner.policy_optimizer.restore()
+    sharding.dissolve(learner.models.policy)
     if s.lora_rank:
         merge(learner.models.policy)
     path, digest = checkpoint.save(run, learner.models.policy, learner.tokenizer, summary=summary)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from training.engine import data
+from training.engine import data, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.errors import RunError
 from training.engine.layout import lay
@@ -62,10 +62,13 @@ def accumulate(run: Run, model: PreTrainedModel, rows: list[Row], gamma: float) 
     """Add γ · ∇ of the rows' mean loss a token, this rank's share; return its part of that mean, to be summed up."""
     tokens = sum(len(row) - 1 for row in rows)
     total = 0.0
-    for part in _passes(run, model, rows):
+    passes = _passes(run, model, rows)
+    mine = passes[run.rank :: run.world]
+    for part in mine:
         mean = loss(model, part) / tokens
         (gamma * mean).backward()
         total += float(mean.detach())
+    sharding.even_out([model], len(mine), -(-len(passes) // run.world))
     return total
 
 
@@ -73,9 +76,11 @@ def accumulate(run: Run, model: PreTrainedModel, rows: list[Row], gamma: float) 
 def evaluate(run: Run, model: PreTrainedModel, rows: list[Row]) -> float:
     """The rows' mean loss a token, in nats, over all ranks."""
     tokens = sum(len(row) - 1 for row in rows)
-    return all_sum(run, [sum(float(loss(model, part)) for part in _passes(run, model, rows))])[0] / tokens
+    with sharding.whole(model):
+        mine = _passes(run, model, rows)[run.rank :: run.world]
+        return all_sum(run, [sum(float(loss(model, part)) for part in mine)])[0] / tokens
 
 
 def _passes(run: Run, model: PreTrainedModel, rows: list[Row]) -> list[list[Row]]:
     padded = not has_tree_attention(model)
-    return data.micro_batches(rows, run.settings.micro_tokens, len, padded=padded)[run.rank :: run.world]
+    return data.micro_batches(rows, run.settings.micro_tokens, len, padded=padded)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -27,13 +26,6 @@ _STATES = 3  # on the disk at once: the two that are kept and the one that is be
 
 class Ended(BaseException):
     """The rehearsal has seen enough. A BaseException, so that no handler of ordinary errors swallows it."""
-
-
-class Part(Protocol):
-    """What a run keeps in its saved state (see state.py)."""
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """All of its state by name."""
 
 
 class Rehearsal(Reporter):
@@ -67,12 +59,12 @@ class Rehearsal(Reporter):
         if self._is_first:
             print(text, flush=True)
 
-    def step_done(self, parts: Mapping[str, Part]) -> bool:
-        """A step has ended, after which `parts` would be saved; whether that is enough of them."""
+    def step_done(self, state: int) -> bool:
+        """A step has ended, after which a state of so many bytes would be saved; whether that is enough of them."""
         now = time.monotonic()
         self._steps.append(now - self._since)
         self._since = now
-        self._state = sum(tensor.nbytes for part in parts.values() for tensor in part.tensors().values())
+        self._state = state
         return sum(self._steps) > ENOUGH_SECONDS or len(self._steps) >= min(MOST_STEPS, self._total)
 
     def figures(self, directory: Path, steps: int | None = None) -> dict[str, Any]:

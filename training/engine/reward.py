@@ -18,7 +18,7 @@ import torch
 from transformers import PreTrainedModel
 
 from exchange.envelope import read_manifest
-from training.engine import accuracy, checkpoint, data, heads, reward_report
+from training.engine import accuracy, checkpoint, data, heads, reward_report, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.config import RewardSettings
 from training.engine.data import Dialogue, Group
@@ -93,6 +93,7 @@ def main(run: Run) -> Result:
         report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
 
     set_dropout(model, 0.0)
+    sharding.shard(run, model)
     model.train()
     optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=heads.body(model), dtype=run.dtype)
     keeper = Keeper(run)
@@ -125,7 +126,8 @@ def main(run: Run) -> Result:
             keeper.end_step(step + 1, progress)
     report.progress("train", total, total)
 
-    optimizer.restore()  # what follows is of the weights that are saved, not of their rounding
+    optimizer.restore()
+    sharding.dissolve(model)  # what follows is of the weights that are saved, not of their rounding
     model.eval()
     quarter = max(1, total // 4)
     summary = {
@@ -177,7 +179,8 @@ def accumulate(
     denominator = sum(group.weight for group in batch)
     done = Step(blame=[0.0] * len(batch))
     order = passes(model, range(len(batch)), lambda index: _family(batch[index]), settings)
-    for part in order[rank::world]:
+    mine = order[rank::world]
+    for part in mine:
         loss = torch.zeros((), device=model.device)
         families = [_family(batch[index]) for index in part]
         scored = score_families(model, families, settings.layout, most=kept_tokens(settings))
@@ -193,6 +196,7 @@ def accumulate(
             done.blame[index] = float(not math.isfinite(float(own.detach())))
         loss.backward()
         done.loss += float(loss.detach())
+    sharding.even_out([model], len(mine), -(-len(order) // world))
     return done
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.engine import data, episodes, ppo_math, ppo_report, rules
+from training.engine import data, episodes, ppo_math, ppo_report, rules, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.data import Question
 from training.engine.episodes import Episodes
@@ -95,13 +95,14 @@ def answer(
     share = range(run.rank, len(batch), run.world)
     mine = [batch[row] for row in share]
     try:
-        return mine, sample(
-            learner.models.policy, [question.prompt for question in mine],
-            seeds=[row_seed(s.seed, purpose, iteration, row) for row in share],
-            eos_id=learner.tokenizer.eos_token_id, pad_id=learner.tokenizer.pad_token_id,
-            max_new_tokens=s.response_length, temperature=s.temperature,
-            on_step=show and (lambda count: show(count / len(mine))),
-        )  # fmt: skip
+        with sharding.whole(learner.models.policy):
+            return mine, sample(
+                learner.models.policy, [question.prompt for question in mine],
+                seeds=[row_seed(s.seed, purpose, iteration, row) for row in share],
+                eos_id=learner.tokenizer.eos_token_id, pad_id=learner.tokenizer.pad_token_id,
+                max_new_tokens=s.response_length, temperature=s.temperature,
+                on_step=show and (lambda count: show(count / len(mine))),
+            )  # fmt: skip
     except FloatingPointError as error:
         raise RunError("The policy's numbers are not finite any more; use a lower learning rate.") from error
 
@@ -120,14 +121,17 @@ def judge(
 ) -> Episodes:  # fmt: skip
     """The answers as the other models see them, in the very forward passes that training will make first.
 
-    With `keep` training goes on from the first of them instead of making it again, if its memory is that of one pass.
+    With `keep` training goes on from the first of them instead of making it again, if its memory is that of one pass
+    and the policy's layers are not sharded: the whole weights that are read here are not those that learn.
     """
-    run = learner.run
-    return episodes.judge(
-        learner.models, answers, [rows for minibatch in passes for rows in minibatch],
-        temperature=run.settings.temperature, recompute=run.dtype in (torch.bfloat16, torch.float16),
-        exact_kl=exact_kl, scores=ruled(learner, asked, answers), keep=run.settings.micro_tokens if keep else 0,
-    )  # fmt: skip
+    run, models = learner.run, learner.models
+    keep = keep and not sharding.is_sharded(models.policy)
+    with sharding.whole(models.policy, models.value):
+        return episodes.judge(
+            models, answers, [rows for minibatch in passes for rows in minibatch],
+            temperature=run.settings.temperature, recompute=run.dtype in (torch.bfloat16, torch.float16),
+            exact_kl=exact_kl, scores=ruled(learner, asked, answers), keep=run.settings.micro_tokens if keep else 0,
+        )  # fmt: skip
 
 
 def ruled(learner: Learner, asked: Sequence[Question], answers: Sequence[Sampled]) -> Tensor | None:

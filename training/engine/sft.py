@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from training.engine import checkpoint, data, sft_selection
+from training.engine import checkpoint, data, sft_selection, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.best import Best
 from training.engine.config import SFTSettings
@@ -85,8 +85,9 @@ def main(run: Run) -> Result:
         progress["loss_before"] = evaluate(run, model, valid, step=0)  # in fp32, as the checkpoint's at the end
     if settings.lora_rank:
         add_lora(model, settings.lora_rank, settings.lora_alpha, settings.seed)
-    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
     set_dropout(model, settings.dropout)
+    sharding.shard(run, model)
+    optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=model, dtype=run.dtype)
     model.train()
     best = Best(optimizer, 0.0, progress["best"])
     every = settings.eval_steps or (steps_an_epoch if settings.select != "last" else 0)
@@ -120,6 +121,7 @@ def main(run: Run) -> Result:
         best.restore()
         report.note(f"The checkpoint is that of step {best.found['step']:,}, the best by {settings.select}.")
     optimizer.restore()
+    sharding.dissolve(model)
     if settings.lora_rank:
         merge(model)
     set_dropout(model, 0.0)
@@ -164,11 +166,13 @@ def accumulate(run: Run, model: PreTrainedModel, batch: list[Dialogue], text: Se
         batch = batch + [Dialogue("", [], row, weight) for row in text]
         denominator /= 1 - share
     passes = data.micro_batches(batch, most, _tokens, padded=not has_tree_attention(model))
+    mine = passes[run.rank :: run.world]
     total = 0.0
-    for part in passes[run.rank :: run.world]:
+    for part in mine:
         loss = dialogue_loss(model, part, most=kept_tokens(run.settings)) / denominator
         loss.backward()
         total += float(loss.detach())
+    sharding.even_out([model], len(mine), -(-len(passes) // run.world))
     return total
 
 
@@ -193,7 +197,8 @@ def dialogue_loss(
 @torch.no_grad()
 def culprits(model: PreTrainedModel, batch: list[Dialogue]) -> list[str]:
     """The ids of the demonstrations whose own loss is not finite."""
-    return [item.id for item in batch if not math.isfinite(float(dialogue_loss(model, [item])))]
+    with sharding.whole(model):
+        return [item.id for item in batch if not math.isfinite(float(dialogue_loss(model, [item])))]
 
 
 def validate(
@@ -207,8 +212,9 @@ def validate(
 ) -> None:
     """Figures on validation data in the midst of training, and the weights kept where they are the best so far."""
     model.eval()
-    loss = evaluate(run, model, valid, step=step)
-    reward = judge.score(run, model) if judge is not None else None
+    with sharding.whole(model):
+        loss = evaluate(run, model, valid, step=step)
+        reward = judge.score(run, model) if judge is not None else None
     model.train()
     if reward is not None:
         run.report.eval(step, reward=reward)

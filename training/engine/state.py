@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,6 +24,7 @@ from training.engine.errors import RunError, RunStopped
 from training.engine.rehearsal import Ended, Rehearsal
 from training.engine.runtime import Run, all_sum
 
+Own = TypeVar("Own")
 FOLDER = "state"
 _FREE = ("save_minutes",)  # settings that may change between two parts of a run
 
@@ -31,8 +32,8 @@ _FREE = ("save_minutes",)  # settings that may change between two parts of a run
 class Part(Protocol):
     """Something whose tensors are its state: an optimizer with its weights, a moving average, a best checkpoint."""
 
-    def tensors(self) -> dict[str, Tensor]:
-        """All of its state by name; copied when it is written, not before."""
+    def tensors(self, *, shards_only: bool = False) -> dict[str, Tensor]:
+        """All of its state by name, or what no other rank has; copied when it is written, not before."""
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
@@ -77,7 +78,7 @@ class Keeper:
         if self._found is not None:
             path, state = self._found
             for name, part in parts.items():
-                part.load(state_files.read(path, state, name))
+                part.load(state_files.read(path, state, name, self.run.rank))
             _set_generators(state_files.read(path, state, "rng"), self.run.rank)
             self.run.report.resumed(state["step"], state["metrics_bytes"])
             self.run.report.note(f"Going on from the state saved after step {state['step']:,}.")
@@ -95,7 +96,8 @@ class Keeper:
         All ranks call it. Raises RunStopped after the save.
         """
         if isinstance(self.run.report, Rehearsal):
-            [enough] = all_sum(self.run, [float(self.run.report.step_done(self.parts))])
+            [size] = all_sum(self.run, [float(sum(tensor.nbytes for tensor in self._tensors().values()))])
+            [enough] = all_sum(self.run, [float(self.run.report.step_done(int(size)))])
             if enough:
                 raise Ended
             return
@@ -110,16 +112,23 @@ class Keeper:
     def save(self, step: int, values: dict[str, Any]) -> None:
         """Write the state after `step` steps; a state of the same step is left as it is. All ranks call it.
 
-        A disk that does not take it costs the run nothing but this: the state before stays, and a note says so.
+        Every rank writes what it alone has, and the first all else. A disk that does not take it costs the run
+        nothing but this: the state before stays, and a note says so.
         """
-        generators = _generators(self.run)
-        if self.run.rank == 0 and not state_files.exists(self.folder, step):
-            tensors = {f"{name}.{key}": t for name, part in self.parts.items() for key, t in part.tensors().items()}
+        first, exists = self.run.rank == 0, state_files.exists(self.folder, step)
+        if first and not exists:
+            state_files.begin(self.folder, step)
+        generators = _generators(self.run)  # of all ranks, which also waits for the folder
+        files, refusal = {}, None
+        if not exists:
             try:
-                self._write(step, values, {**tensors, **generators})
+                tensors = {**self._tensors(), **(generators if first else {})}
+                files = state_files.write(self.folder, step, tensors, self.run.rank)
             except (OSError, SafetensorError) as error:
-                reason = getattr(error, "strerror", None) or error
-                self.run.report.note(f"The run's state could not be saved: {reason}. The one before it stays.")
+                refusal = str(getattr(error, "strerror", None) or error)
+        parts = _of_all_ranks(self.run, (files, refusal))
+        if first and not exists:
+            self._seal(step, values, parts)
         if dist.is_initialized():
             dist.barrier()
         self.saved_at = time.monotonic()
@@ -130,15 +139,34 @@ class Keeper:
         if self.run.rank == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write(self, step: int, values: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    def _tensors(self) -> dict[str, Tensor]:
+        """What this rank writes: the first all that it has, the others their shards."""
+        others = self.run.rank > 0
+        return {
+            f"{name}.{key}": tensor
+            for name, part in self.parts.items()
+            for key, tensor in part.tensors(shards_only=others).items()
+        }
+
+    def _seal(self, step: int, values: dict[str, Any], parts: list[tuple[dict[str, str], str | None]]) -> None:
+        """Make what the ranks wrote a state, or say why it is none."""
+        refusals = [refusal for _, refusal in parts if refusal]
         state = {
             "step": step,
             "fingerprint": fingerprint(self.run),
             "metrics_bytes": self.run.report.size(),
             "values": values,
+            "files": {file: digest for files, _ in parts for file, digest in files.items()},
         }
-        state_files.write(self.folder, state, tensors)
-        self.run.report.saved(step)
+        try:
+            if not refusals:
+                state_files.seal(self.folder, state)
+                self.run.report.saved(step)
+        except OSError as error:
+            refusals = [str(error.strerror or error)]
+        if refusals:
+            state_files.abandon(self.folder, step)
+            self.run.report.note(f"The run's state could not be saved: {refusals[0]}. The one before it stays.")
 
 
 def fingerprint(run: Run) -> dict[str, Any]:
@@ -174,11 +202,15 @@ def _generators(run: Run) -> dict[str, Tensor]:
     own = {f"rng.{run.rank}.cpu": torch.get_rng_state()}
     if run.device.type == "cuda":
         own[f"rng.{run.rank}.cuda"] = torch.cuda.get_rng_state(run.device)
+    return {name: state for part in _of_all_ranks(run, own) for name, state in part.items()}
+
+
+def _of_all_ranks(run: Run, own: Own) -> list[Own]:
     if run.world == 1:
-        return own
-    parts: list[dict[str, Tensor]] = [{} for _ in range(run.world)]
+        return [own]
+    parts = [own] * run.world
     dist.all_gather_object(parts, own)
-    return {name: state for part in parts for name, state in part.items()}
+    return parts
 
 
 def _set_generators(states: Mapping[str, Tensor], rank: int) -> None:

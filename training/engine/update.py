@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from training.engine import episodes, ppo_math, ppo_report, ptx
+from training.engine import episodes, ppo_math, ppo_report, ptx, sharding
 from training.engine.data import Question
 from training.engine.episodes import Episodes
 from training.engine.learner import Learner
@@ -56,6 +56,7 @@ def learn(
             rows = [row for part in minibatch for row in part]
             [tokens] = all_sum(run, [float(judged.mask[rows].sum())])
             moved = sum(backward(learner, judged, aims, part, tokens, tally) for part in minibatch)
+            make_up(learner, len(minibatch))
             if s.kl_stop and step_is_too_far(learner, moved, tally):
                 return {**tally.figures(run), "learning_rate": policy_lr}
             if learner.pretraining is not None and s.ptx_gamma:
@@ -100,6 +101,15 @@ def backward(
         value_clip_fraction=float(value_clipped), update_kl=float(policy.moved),
     )  # fmt: skip
     return float(policy.moved) / tokens
+
+
+def make_up(learner: Learner, made: int) -> None:
+    """Give this rank, with its `made` passes of a minibatch, as many as any other has, where layers are sharded."""
+    models = learner.models
+    if sharding.is_sharded(models.policy):
+        by_rank = [0.0] * learner.run.world
+        by_rank[learner.run.rank] = float(made)
+        sharding.even_out([models.policy, models.value], made, int(max(all_sum(learner.run, by_rank))))
 
 
 def step_is_too_far(learner: Learner, moved: float, tally: Tally) -> bool:

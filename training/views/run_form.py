@@ -38,7 +38,7 @@ _GROUPS = {
         *("whiten_rewards", "whiten_advantages", "ptx_gamma", "ema_decay", "select_max_kl"),
     ),
     "Sampling": ("response_length", "temperature", "top_p", "top_k"),
-    "Machine": ("dtype", "micro_tokens", "recompute", "batch_rows", "layout", "save_minutes", "seed"),
+    "Machine": ("dtype", "micro_tokens", "recompute", "sharding", "batch_rows", "layout", "save_minutes", "seed"),
 }
 # Names that do not read well by themselves.
 _LABELS = {

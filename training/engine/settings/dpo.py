@@ -17,6 +17,7 @@ class DPOSettings:
     seed: int = fields.seed()
     dtype: str = fields.dtype()
     save_minutes: float = fields.save_minutes()
+    sharding: str = fields.sharding()
     epochs: int = fields.setting(1, "Passes over the ranking groups.", source=_DPO, minimum=1, maximum=100)
     batch_prompts: int = fields.setting(64, "Ranking groups a step.", source=_DPO, minimum=1, maximum=65_536)
     learning_rate: float = fields.setting(

@@ -37,6 +37,14 @@ def dtype() -> Any:
     return setting("auto", text, choices=("auto", "fp32", "bf16"))
 
 
+def sharding() -> Any:
+    text = (
+        "Every process holds the whole model (none), or its part of each layer's weights, gradients and Adam moments, "
+        "gathered layer by layer for each pass (layers): less memory, more traffic between processes."
+    )
+    return setting("none", text, source="not in the paper; FSDP2 of PyTorch", choices=("none", "layers"))
+
+
 def max_length() -> Any:
     text = "Longest prompt and completion together, in tokens; longer ones are left out and counted, never cut."
     return setting(2048, text, source="IG appendix C: context of 2k tokens", minimum=16, maximum=131_072)

@@ -17,6 +17,7 @@ class PPOSettings:
     seed: int = fields.seed()
     dtype: str = fields.dtype()
     save_minutes: float = fields.save_minutes()
+    sharding: str = fields.sharding()
     episodes: int = fields.setting(256_000, "Answers sampled in all.", source="IG C.4", minimum=1, maximum=10**9)
     rollout_batch: int = fields.setting(
         512, "Answers sampled an iteration.", source="IG C.4", minimum=1, maximum=65_536

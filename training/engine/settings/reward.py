@@ -20,6 +20,7 @@ class RewardSettings:
     seed: int = fields.seed()
     dtype: str = fields.dtype()
     save_minutes: float = fields.save_minutes()
+    sharding: str = fields.sharding()
     backbone: str = fields.setting(
         "", "Folder or hub id of the model to build on, a causal model or an encoder such as BERT; empty: the policy "
         "to start from, or the base model.", source="IG 3.5: the SFT model",

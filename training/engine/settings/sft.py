@@ -15,6 +15,7 @@ class SFTSettings:
     seed: int = fields.seed()
     dtype: str = fields.dtype()
     save_minutes: float = fields.save_minutes()
+    sharding: str = fields.sharding()
     epochs: int = fields.setting(16, "Passes over the demonstrations.", source="IG C.1", minimum=1, maximum=1000)
     batch_size: int = fields.setting(32, "Demonstrations a step.", source="IG C.1", minimum=1, maximum=65_536)
     learning_rate: float = fields.setting(
