@@ -96,6 +96,8 @@ def settings_for(kind: str, preset: str = "cpu", overrides: dict[str, Any] | Non
         _check_ppo(settings)
     if isinstance(settings, RewardSettings):
         _check_reward(settings)
+    if isinstance(settings, SampleSettings):
+        _check_sample(settings)
     return settings
 
 
@@ -211,4 +213,12 @@ def _check_reward(settings: RewardSettings) -> None:
         raise SettingsError(
             f"fold must be between 0 and {max(1, settings.folds) - 1}, one of {settings.folds} folds, not "
             f"{settings.fold}."
+        )
+
+
+def _check_sample(settings: SampleSettings) -> None:
+    # Below it vLLM draws at 0.01 with no more than a line in its log.
+    if settings.engine == "vllm" and 0 < settings.temperature < 0.01:
+        raise SettingsError(
+            f"With engine = vllm temperature must be 0 or at least 0.01, not {_plain(settings.temperature)}."
         )
