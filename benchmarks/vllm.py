@@ -6,7 +6,7 @@
 vLLM's build for CPUs is installed at the first use, into an environment of its own in var/bench/vllm, where
 tests/engine/test_vllm.py finds it, too. Rows, prompts and answers are those of benchmarks.sampling. Loading and
 warming up are not counted. Each side runs in a process of its own with the launcher's allocator and thread settings;
-the sides take turns in several rounds, each with a ratio of its own. Prints a table and writes benchmarks/out/vllm.json.
+the sides take turns in several rounds, each with a ratio of its own. Prints a table, writes benchmarks/out/vllm.json.
 It says nothing of a GPU, where vLLM is at home.
 """
 

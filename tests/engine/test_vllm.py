@@ -237,17 +237,19 @@ def test_an_answer_follows_from_its_seed_not_from_its_neighbours(held):
 @with_vllm
 def test_a_model_that_vllm_cannot_load_is_refused(plain, tmp_path):
     plain.config.save_pretrained(tmp_path)
-    assert re.fullmatch(
-        r"vLLM cannot load SFT 1: [^\n]*weights[^\n]*[.…]", refusal(PYTHON, folder=tmp_path, name="SFT 1")
-    )
+    told = refusal(PYTHON, folder=tmp_path, name="SFT 1")
+    assert re.fullmatch(r"vLLM cannot load SFT 1: [^\n]*weights[^\n]*[.…]", told)
 
 
 @with_vllm
 def test_a_model_that_vllms_attention_cannot_read_is_refused(models_dir):
     """The tests' tiny model has heads of 8 numbers."""
-    with opened(PYTHON, resolve_base("tiny", models_dir), name="tiny") as model:
-        with pytest.raises(RunError, match=r"^vLLM failed while it sampled from tiny: .*head_dim=8.*\.$"):
-            draw(model)
+    sentence = r"^vLLM failed while it sampled from tiny: .*head_dim=8.*\.$"
+    with (
+        opened(PYTHON, resolve_base("tiny", models_dir), name="tiny") as model,
+        pytest.raises(RunError, match=sentence),
+    ):
+        draw(model)
 
 
 @with_vllm
@@ -256,9 +258,8 @@ def test_numbers_that_are_not_finite_are_refused(plain, tmp_path, temperature):
     broken = LlamaForCausalLM(plain.config)
     broken.model.norm.weight.data.fill_(math.nan)
     broken.save_pretrained(tmp_path / "broken")
-    with opened(PYTHON, tmp_path / "broken") as model:
-        with pytest.raises(FloatingPointError):
-            draw(model, PROMPTS[:1], temperature=temperature)
+    with opened(PYTHON, tmp_path / "broken") as model, pytest.raises(FloatingPointError):
+        draw(model, PROMPTS[:1], temperature=temperature)
 
 
 @with_vllm
