@@ -244,10 +244,10 @@ def test_a_model_that_vllm_cannot_load_is_refused(plain, tmp_path):
 @with_vllm
 def test_a_model_that_vllms_attention_cannot_read_is_refused(models_dir):
     """The tests' tiny model has heads of 8 numbers."""
-    sentence = r"^vLLM failed while it sampled from tiny: .*head_dim=8.*\.$"
+    said = r"^vLLM failed while it sampled from tiny: .*head_dim=8.*\.$"
     with (
         opened(PYTHON, resolve_base("tiny", models_dir), name="tiny") as model,
-        pytest.raises(RunError, match=sentence),
+        pytest.raises(RunError, match=said),
     ):
         draw(model)
 
