@@ -98,6 +98,8 @@ def settings_for(kind: str, preset: str = "cpu", overrides: dict[str, Any] | Non
         _check_reward(settings)
     if getattr(settings, "sharding", "none") != "none" and getattr(settings, "lora_rank", 0):
         raise SettingsError("sharding = layers trains all weights: set lora_rank to 0, or sharding to none.")
+    if isinstance(settings, SampleSettings):
+        _check_sample(settings)
     return settings
 
 
@@ -213,4 +215,12 @@ def _check_reward(settings: RewardSettings) -> None:
         raise SettingsError(
             f"fold must be between 0 and {max(1, settings.folds) - 1}, one of {settings.folds} folds, not "
             f"{settings.fold}."
+        )
+
+
+def _check_sample(settings: SampleSettings) -> None:
+    # Below it vLLM draws at 0.01 with no more than a line in its log.
+    if settings.engine == "vllm" and 0 < settings.temperature < 0.01:
+        raise SettingsError(
+            f"With engine = vllm temperature must be 0 or at least 0.01, not {_plain(settings.temperature)}."
         )

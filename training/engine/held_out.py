@@ -25,7 +25,7 @@ def validation_questions(
     if longest < 1:
         raise RunError("response_length must be less than max_length, else no prompt has room before an answer.")
     for name, model in readers.items():
-        check_room(model, longest, settings.response_length, end=1, name=name)
+        check_room(model.config, longest, settings.response_length, end=1, name=name)
     found = data.questions(folder, tokenizer, splits=("valid",), max_prompt_length=longest)
     chosen = data.shuffled(found.items, settings.seed)[: settings.eval_prompts]
     return chosen, (

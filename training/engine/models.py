@@ -18,6 +18,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -69,6 +70,11 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
     if not tokenizer.chat_template:
         tokenizer.chat_template = PLAIN_TEMPLATE
     return tokenizer
+
+
+def policy_config(folder: str) -> PretrainedConfig:
+    """What the model in a folder says of itself, without its weights."""
+    return _load(AutoConfig, folder)
 
 
 def load_policy(

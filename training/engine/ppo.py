@@ -45,7 +45,7 @@ def main(run: Run) -> Result:
     # A value model is of the reward model's or the policy's checkpoint, so it has the same room.
     for model, name in ((learner.models.policy, "the policy"), (learner.models.reward, "the reward model")):
         if model is not None:
-            check_room(model, s.max_prompt_length, s.response_length, end=1, name=name)
+            check_room(model.config, s.max_prompt_length, s.response_length, end=1, name=name)
     train, held_out, counts = questions(learner, folder)
     iterations = s.episodes // s.rollout_batch
 

@@ -9,22 +9,25 @@ models differ by their weights alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+from transformers import PreTrainedTokenizerBase
 
 from exchange import completions
 from exchange.records import Completion
-from training.engine import data
+from training.engine import data, vllm_sampling
 from training.engine.config import SampleSettings
 from training.engine.data import Question
 from training.engine.errors import RunError
-from training.engine.models import decode_completion, load_tokenizer, model_folder, open_policy
+from training.engine.models import decode_completion, load_tokenizer, model_folder, open_policy, policy_config
 from training.engine.ppo_report import shown
 from training.engine.runtime import Result, Run, run_main
-from training.engine.sampling import check_room, row_seed, sample
+from training.engine.sampling import Sampled, check_room, row_seed, sample
 
 _SPLITS = {"heldout": ("valid", "test")}
 _SHOWN = 8  # answers of each model on the run's page
@@ -99,30 +102,30 @@ def answers_of(
     The model is in `folder`, verified. `done` of `total` answers were there before.
     """
     s: SampleSettings = run.settings
-    model, tokenizer = open_policy(folder, dtype=run.dtype, device=run.device)
-    check_room(model, s.max_prompt_length, s.response_length)
     rows = [(question, number) for question in questions for number in range(s.samples_per_prompt)]
     rows, shown_ids = rows[run.rank :: run.world], {question.id for question in questions[:_SHOWN]}
-    run.report.progress("sample", done, total)
-    began = time.monotonic()
-    try:
-        sampled = sample(
-            model, [question.prompt for question, _ in rows],
-            seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
-            eos_id=tokenizer.eos_token_id, pad_id=tokenizer.pad_token_id, max_new_tokens=s.response_length,
-            temperature=s.temperature, top_p=s.top_p, top_k=s.top_k, batch_rows=s.batch_rows,
-            on_step=lambda count: run.report.progress("sample", min(done + round(count * run.world), total), total),
-        )  # fmt: skip
-    except FloatingPointError as error:
-        raise RunError(f"The numbers of {policy['name']} are not finite.") from error
-    spent = time.monotonic() - began
+    with drawing(run, policy, folder) as (draw, tokenizer):
+        run.report.progress("sample", done, total)
+        began = time.monotonic()
+        try:
+            sampled = draw(
+                [question.prompt for question, _ in rows],
+                seeds=[row_seed(s.seed, question.id, number) for question, number in rows],
+                eos_id=tokenizer.eos_token_id, max_new_tokens=s.response_length,
+                temperature=s.temperature, top_p=s.top_p, top_k=s.top_k,
+                on_step=lambda part: run.report.progress("sample", min(done + round(part * run.world), total), total),
+            )  # fmt: skip
+        except FloatingPointError as error:
+            raise RunError(f"The numbers of {policy['name']} are not finite.") from error
+        spent = time.monotonic() - began
     batch = [
         Completion(
             id=f"{question.id}/{policy['name']}/{number}", prompt_id=question.id,
             text=decode_completion(tokenizer, list(answer.tokens)).strip(), model=policy["name"],
             checkpoint=policy.get("digest") or "", finish=answer.finish, tokens=len(answer.tokens),
             sampling={"temperature": s.temperature, "top_p": s.top_p, "top_k": s.top_k,
-                      "response_length": s.response_length, "seed": s.seed, "number": number},
+                      "response_length": s.response_length, "seed": s.seed, "number": number,
+                      "engine": s.engine},
         )
         for (question, number), answer in zip(rows, sampled, strict=True)
     ]  # fmt: skip
@@ -130,6 +133,25 @@ def answers_of(
         if number == 0 and question.id in shown_ids:
             run.report.sample(0, prompt=shown(question.messages), completion=completion.text, model=policy["name"])
     return _gathered(run, batch), spent
+
+
+@contextmanager
+def drawing(
+    run: Run, policy: Mapping[str, Any], folder: str
+) -> Iterator[tuple[Callable[..., list[Sampled]], PreTrainedTokenizerBase]]:
+    """The function that draws from the model in `folder`, by the engine that the run names, and its tokenizer."""
+    s: SampleSettings = run.settings
+    check_room(policy_config(folder), s.max_prompt_length, s.response_length)
+    if s.engine == "own":
+        model, tokenizer = open_policy(folder, dtype=run.dtype, device=run.device)
+        yield partial(sample, model, pad_id=tokenizer.pad_token_id, batch_rows=s.batch_rows), tokenizer
+        return
+    with vllm_sampling.vllm_model(
+        folder, name=policy["name"], dtype=run.dtype, device=run.device,
+        room=s.max_prompt_length + s.response_length, batch_rows=s.batch_rows,
+    ) as held:  # fmt: skip
+        run.report.note(f"{policy['name']} is sampled from by vLLM {held.version}.")
+        yield partial(vllm_sampling.sample, held), load_tokenizer(folder)
 
 
 def write(run: Run, batch: Sequence[Completion]) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from training.engine.errors import RunError
@@ -92,12 +92,12 @@ def sample(
     return [answers[i] for i in range(len(prompts))]
 
 
-def check_room(model: PreTrainedModel, prompt: int, answer: int, *, end: int = 0, name: str = "the model") -> None:
+def check_room(config: PretrainedConfig, prompt: int, answer: int, *, end: int = 0, name: str = "the model") -> None:
     """Raise RunError when prompts and answers of these lengths, in tokens, do not fit into what the model can read.
 
     `end` is 1 for a model that reads an end token behind an answer that was cut at its full length.
     """
-    room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    room = getattr(config.get_text_config(), "max_position_embeddings", None)
     if room is not None and prompt + answer + end > room:
         what = ", response_length and the end token" if end else " and response_length"
         total = prompt + answer + end

@@ -32,6 +32,10 @@ class SampleSettings:
     top_k: int = fields.setting(
         0, "Draw from the likeliest tokens only; 0 is off.", source="not in the paper", minimum=0, maximum=1_000_000
     )
+    engine: str = fields.setting(
+        "own", "What draws: our own loop, or vLLM where the machine that samples has it.", source="not in the paper",
+        choices=("own", "vllm"),
+    )  # fmt: skip
     batch_rows: int = fields.setting(64, "Answers sampled side by side.", minimum=1, maximum=65_536)
 
 
