@@ -37,7 +37,7 @@ _GROUPS = {
         *("clip_ratio", "value", "value_clip", "value_coefficient", "gamma", "gae_lambda"),
         *("whiten_rewards", "whiten_advantages", "ptx_gamma", "ema_decay", "select_max_kl"),
     ),
-    "Sampling": ("response_length", "temperature", "top_p", "top_k"),
+    "Sampling": ("response_length", "temperature", "top_p", "top_k", "engine"),
     "Machine": ("dtype", "micro_tokens", "recompute", "sharding", "batch_rows", "layout", "save_minutes", "seed"),
 }
 # Names that do not read well by themselves.
@@ -69,6 +69,7 @@ _LABELS = {
     "margin_2": "Margin of strength 2",
     "margin_3": "Margin of strength 3",
     "margin_4": "Margin of strength 4",
+    "engine": "Sampled by",
     "dtype": "Precision",
     "lora_rank": "LoRA rank",
     "lora_alpha": "LoRA α",
