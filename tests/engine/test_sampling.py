@@ -189,8 +189,8 @@ def test_drawing_follows_the_distribution():
 
 def test_the_loops_draws_follow_the_distribution_over_several_blocks():
     """χ² of 24,000 draws, four a row, at temperature .8 over 600 words, three blocks; with 599 degrees of freedom
-    711.7 is passed by chance once in a thousand. The words' embeddings are equal, so that every state is, and a row's draws
-    are independent: 18.5 is passed as seldom by the table of two neighbours' blocks, with 4.
+    711.7 is passed by chance once in a thousand. The words' embeddings are equal, so that every state is, and a row's
+    draws are independent: 18.5 is passed as seldom by the table of two neighbours' blocks, with 4.
     """
     torch.manual_seed(2)
     config = LlamaConfig(vocab_size=600, hidden_size=16, intermediate_size=16, num_hidden_layers=1,

@@ -70,8 +70,16 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
 
 
 def policy_config(folder: str) -> PretrainedConfig:
-    """What the model in a folder says of itself, without its weights."""
-    return _load(AutoConfig, folder)
+    """What the language model in a folder says of itself, without its weights.
+
+    Raises RunError for a model without an unembedding, such as a reward model: it would get one drawn at random, or
+    that of the policy it began as, without a word.
+    """
+    config = _load(AutoConfig, folder)
+    kinds = config.architectures or []
+    if not any(kind.endswith(_WRITES) for kind in kinds):
+        raise RunError(f"{folder} is not a language model{f' but a {kinds[0]}' if kinds else ''}.")
+    return config
 
 
 def load_policy(
@@ -84,15 +92,9 @@ def load_policy(
 def open_policy(
     folder: str, *, dtype: torch.dtype, device: torch.device
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """`load_policy` of a folder that `model_folder` gave: verifying it reads every byte, which once is enough for.
-
-    Raises RunError for a model without an unembedding, such as a reward model: it would be drawn at random without a
-    word, or be that of the policy it began as.
-    """
+    """`load_policy` of a folder that `model_folder` gave: verifying it reads every byte, which once is enough for."""
     tokenizer = load_tokenizer(folder)
-    kinds = _load(AutoConfig, folder).architectures or []
-    if not any(kind.endswith(_WRITES) for kind in kinds):
-        raise RunError(f"{folder} is not a language model{f' but a {kinds[0]}' if kinds else ''}.")
+    policy_config(folder)
     model = _load(AutoModelForCausalLM, folder, dtype=dtype, use_safetensors=True)
     return _ready(model, tokenizer, device), tokenizer
 
