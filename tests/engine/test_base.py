@@ -4,6 +4,7 @@ import importlib.util
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,6 +45,7 @@ def test_runs_that_start_together_build_it_once(tmp_path):
 
 def test_the_first_to_get_the_lock_writes_for_all_whatever_its_rank(tmp_path, monkeypatch):
     """transformers writes on rank 0 alone. A folder that was left without weights is written anew."""
+    tiny_model().save_pretrained(tmp_path / "theirs")
     monkeypatch.setattr(PreTrainedModel, "should_save_on_this_rank", lambda self, is_main_process: False)
     (tmp_path / "tiny-llama").mkdir()
     for name in ("config.json", "tokenizer.json"):
@@ -51,6 +53,8 @@ def test_the_first_to_get_the_lock_writes_for_all_whatever_its_rank(tmp_path, mo
     folder = resolve_base("tiny", tmp_path)
     config = json.loads((tmp_path / "tiny-llama" / "config.json").read_text())
     assert (config["architectures"], config["dtype"]) == (["LlamaForCausalLM"], "float32")
+    for name in ("config.json", "generation_config.json", "model.safetensors"):
+        assert Path(folder, name).read_bytes() == (tmp_path / "theirs" / name).read_bytes(), name
     loaded = AutoModelForCausalLM.from_pretrained(folder)
     assert (loaded.generation_config.eos_token_id, loaded.generation_config.pad_token_id) == (2, 0)
     assert all(torch.equal(a, b) for a, b in zip(tiny_model().parameters(), loaded.parameters(), strict=True))

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import save_model
+from safetensors.torch import save_file
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -130,7 +130,8 @@ def _save(model: PreTrainedModel, folder: Path) -> None:
     model.config.dtype = str(model.dtype).removeprefix("torch.")
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
-    save_model(model, str(folder / _WEIGHTS), metadata={"format": "pt"})
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}  # a tied one once, as there
+    save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
 
 
 def _write_tiny(folder: Path) -> None:
