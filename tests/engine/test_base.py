@@ -4,10 +4,17 @@ import importlib.util
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaForSequenceClassification,
+    LlamaModel,
+    PreTrainedModel,
+)
 
 from training.engine.base import resolve_base, tiny_model
 from training.engine.errors import RunError
@@ -34,6 +41,24 @@ def test_runs_that_start_together_build_it_once(tmp_path):
     assert folders == {str(tmp_path / "tiny-llama")}
     assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == ["tiny-llama"]
     assert AutoModelForCausalLM.from_pretrained(folders.pop()).config.eos_token_id == 2
+
+
+def test_the_first_to_get_the_lock_writes_for_all_whatever_its_rank(tmp_path, monkeypatch):
+    """transformers writes on rank 0 alone. A folder that was left without weights is written anew."""
+    tiny_model().save_pretrained(tmp_path / "theirs")
+    monkeypatch.setattr(PreTrainedModel, "should_save_on_this_rank", lambda self, is_main_process: False)
+    (tmp_path / "tiny-llama").mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / "tiny-llama" / name).write_text("{}")
+    folder = resolve_base("tiny", tmp_path)
+    config = json.loads((tmp_path / "tiny-llama" / "config.json").read_text())
+    assert (config["architectures"], config["dtype"]) == (["LlamaForCausalLM"], "float32")
+    for name in ("config.json", "generation_config.json", "model.safetensors"):
+        assert Path(folder, name).read_bytes() == (tmp_path / "theirs" / name).read_bytes(), name
+    loaded = AutoModelForCausalLM.from_pretrained(folder)
+    assert (loaded.generation_config.eos_token_id, loaded.generation_config.pad_token_id) == (2, 0)
+    assert all(torch.equal(a, b) for a, b in zip(tiny_model().parameters(), loaded.parameters(), strict=True))
+    assert len(AutoTokenizer.from_pretrained(folder)) == 259
 
 
 def test_a_folder_is_taken_as_it_is(models_dir, tmp_path):
@@ -81,6 +106,17 @@ def test_checkpoints_that_are_missing_or_no_reward_model(models_dir, tmp_path):
         model_folder(inputs, {"name": "SFT 3", "path": str(tmp_path), "digest": None})
     with pytest.raises(RunError, match="is not a reward model"):
         load_reward(inputs, {"name": "base", "path": None}, dtype=torch.float32, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("kind", [LlamaForSequenceClassification, LlamaModel])
+def test_what_has_no_unembedding_is_no_policy(models_dir, tmp_path, kind):
+    folder = tmp_path / "odd"
+    kind(tiny_model().config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(resolve_base("tiny", models_dir)).save_pretrained(folder)
+    inputs = {"base_model": str(folder), "models_dir": str(models_dir)}
+    with pytest.raises(RunError) as refusal:
+        load_policy(inputs, None, dtype=torch.float32, device=torch.device("cpu"))
+    assert str(refusal.value) == f"{folder} is not a language model but a {kind.__name__}."
 
 
 def test_loading_keeps_the_rotary_frequencies_in_fp32(models_dir):

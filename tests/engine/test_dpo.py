@@ -174,6 +174,12 @@ def test_two_processes_train_as_one(chain):
         assert both.summary[name] == pytest.approx(alone.summary[name], rel=0.02)
 
 
+def test_examples_as_long_as_the_model_reads_leave_room_for_the_kl(chain):
+    ran = chain.run("dpo", {**LEARN, "epochs": 1, "max_length": 4096}, policy=chain.sft)
+    assert ran.code == 0, ran.result
+    assert "kl" in ran.summary
+
+
 def test_a_snapshot_of_ties_teaches_nothing(chain, make_snapshot):
     ran = chain.run("dpo", LEARN, snapshot=make_snapshot([], [ranking("oak", "train", ranks=(0, 0, 0))]))
     assert ran.refusal == (

@@ -10,7 +10,7 @@ from exchange.records import Prompt
 from exchange.snapshot import write_snapshot
 from tests.engine.chain import Chain
 from tests.engine.conftest import WORDS, demonstration, prompt_of, split_of
-from training.engine import data
+from training.engine import data, ppo
 
 PPO = {
     "episodes": 64, "rollout_batch": 16, "minibatch": 8, "response_length": 6, "max_prompt_length": 60,
@@ -69,6 +69,29 @@ def test_the_best_evaluation_is_what_is_saved(chain):
     bound = trained(chain, {**settings, "select_max_kl": 1e-6})
     assert bound.summary["saved_weights"] == "best evaluation, after iteration 0"
     assert torch.equal(weights(bound), weights(chain.sft["path"]))
+
+
+def test_without_a_finite_evaluation_the_last_weights_are_saved_and_it_is_said(chain, monkeypatch):
+    plain = ppo.evaluate
+
+    def evaluate(*args):
+        figures, rewards = plain(*args)
+        return {**figures, "reward": math.nan}, rewards
+
+    monkeypatch.setattr(ppo, "evaluate", evaluate)
+    settings = {"episodes": 16, "select": "reward", "select_max_kl": 1.0}
+    ran = trained(chain, settings)
+    assert ran.code == 0, ran.result
+    assert ran.summary["saved_weights"] == "last"
+    assert any(note["text"].startswith("No evaluation had a finite reward") for note in ran.of("note"))
+    monkeypatch.undo()
+    assert torch.equal(weights(ran), weights(trained(chain, {"episodes": 16})))
+
+
+def test_pretraining_rows_beyond_what_the_model_reads_are_refused(chain, tmp_path):
+    text = {"path": str(tmp_path / "text.txt"), "digest": "x"}
+    ran = trained(chain, {"ptx_gamma": 1.0, "ptx_length": 4097}, pretrain=text)
+    assert ran.refusal == "ptx_length is 4,097 tokens, but the model reads at most 4,096."
 
 
 def test_the_best_of_n_of_the_sft_policy_is_measured_on_the_same_prompts(chain):

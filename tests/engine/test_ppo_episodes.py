@@ -1,10 +1,14 @@
 """What the four models say of an answer, against one plain forward pass for each, in float64."""
 
+import math
+
 import pytest
 import torch
+from transformers import BertConfig, BertLMHeadModel
 
 from tests.engine.tiny_ppo import EOS, full_logprob, learner, plain_score, question
 from training.engine import episodes, rollout, update
+from training.engine.errors import RunError
 from training.engine.models import unembeds_plainly
 from training.engine.sampling import Sampled
 
@@ -37,7 +41,7 @@ def test_logprobs_and_values_belong_to_the_state_before_each_token(one, attentio
     if attention == "rows":
         for model in (one.models.policy, one.models.value):
             monkeypatch.setattr(model.config, "_attn_implementation", "sdpa")
-    logprobs, _ = episodes.answer_logprobs(one.models.policy, ANSWERS, temperature=1.0)
+    logprobs = episodes.read(one.models.policy, ANSWERS, temperature=1.0).logprobs
     values = episodes.answer_values(one.models.value, ANSWERS)
     assert logprobs.shape == values.shape == (4, 4)
     for row, answer in enumerate(ANSWERS):
@@ -141,8 +145,26 @@ def test_logits_that_are_bent_after_the_unembedding_are_noticed(one):
         del one.models.policy.forward
 
 
-def test_the_vocabularys_logprobs_are_those_of_each_drawn_tokens_state(one):
-    _, everything = episodes.answer_logprobs(one.models.policy, ANSWERS[2:], temperature=1.0)
+def test_numbers_that_are_not_finite_are_not_blamed_on_the_architecture(one, monkeypatch):
+    weight = one.models.policy.model.norm.weight
+    monkeypatch.setattr(weight, "data", torch.full_like(weight, math.nan))
+    with pytest.raises(RunError) as refusal:
+        unembeds_plainly(one.models.policy)
+    assert str(refusal.value) == "The model's numbers are not finite; choose another checkpoint."
+
+
+def test_an_encoder_is_told_apart():
+    small = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    with pytest.raises(
+        RunError, match=r"^The model is an encoder, which reads texts and writes none; choose a causal"
+    ):
+        unembeds_plainly(BertLMHeadModel(BertConfig(**small, intermediate_size=8)))
+
+
+def test_the_states_are_those_in_which_the_tokens_were_drawn(one):
+    states, tokens = episodes.answer_states(one.models.policy, ANSWERS[2:])
+    assert tokens.tolist() == [token for answer in ANSWERS[2:] for token in answer.tokens]
+    everything = one.models.policy.get_output_embeddings()(states).log_softmax(-1)
     assert everything.shape == (3, 20)
     with torch.no_grad():
         first = one.models.policy(torch.tensor([PROMPTS[2]])).logits[0, -1].log_softmax(-1)

@@ -189,18 +189,6 @@ def test_micro_batches_with_one_denominator_add_up_to_the_whole_batch():
     assert float(whole) == pytest.approx(sum(float(part) for part in parts))
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.0])
-def test_logprobs_and_entropy_at_a_temperature(temperature):
-    """Logits 0 and T·ln 3 at temperature T are ¼ and ¾: entropy ln 4 − ¾ ln 3; d log π₁ / d logits = (−¼, ¼) / T."""
-    logits = rows(*[[0.0, temperature * math.log(3)]] * 2).requires_grad_()
-    logprobs, everything = pm.token_logprobs(logits, torch.tensor([0, 1]), temperature)
-    torch.testing.assert_close(logprobs.exp(), rows(0.25, 0.75))
-    torch.testing.assert_close(pm.entropy(everything), rows(1, 1) * (math.log(4) - 0.75 * math.log(3)))
-    assert not pm.entropy(everything).requires_grad
-    logprobs[1].backward()
-    torch.testing.assert_close(logits.grad, rows([0.0, 0.0], [-0.25 / temperature, 0.25 / temperature]))
-
-
 def test_the_kl_of_a_state_over_the_whole_vocabulary():
     """π = (½, ½, 0), π_ref = (¼, ½, ¼): ½ ln 2; a token that π rules out adds nothing. The other way round: ∞."""
     policy, reference = rows([0.5, 0.5, 0.0]).log(), rows([0.25, 0.5, 0.25]).log()

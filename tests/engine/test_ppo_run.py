@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -216,4 +217,11 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(chain):
     words["a"], words["b"] = words["b"], words["a"]
     (other / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     envelope.seal(other, format="plumbline.checkpoint", version=1, meta={})
-    assert "different tokenizers" in refusal(reward={"name": "RM 9", "path": str(other), "digest": None})
+    together = "The policy and the reward model have different {}, so PPO cannot use them together."
+    reward = {"name": "RM 9", "path": str(other), "digest": None}
+    assert refusal(reward=reward) == together.format("vocabularies")
+    shutil.copy(Path(chain.reward["path"]) / "tokenizer.json", other)
+    (other / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}")
+    envelope.seal(other, format="plumbline.checkpoint", version=1, meta={})
+    assert refusal(reward=reward) == together.format("chat templates")
+    assert "is not a language model but a LlamaForSequenceClassification." in refusal(policy=chain.reward)

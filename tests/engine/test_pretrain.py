@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from training.engine.base import byte_tokenizer
 from training.engine.config import settings_for
@@ -60,6 +61,16 @@ def test_text_that_cannot_be_used(tmp_path, name, content, sentence):
     with pytest.raises(RunError) as refusal:
         rows(tmp_path, length=9)
     assert str(refusal.value) == sentence
+
+
+def test_each_document_begins_with_the_first_token_of_a_tokenizer_that_has_one(tmp_path):
+    (tmp_path / "text.jsonl").write_text('{"text": "ab"}\n{"text": "c"}\n', encoding="utf-8")
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    begin = tokenizer.bos_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", begin)])
+    run = replace(RUN, inputs={"pretrain": {"name": "text", "path": str(tmp_path)}})
+    assert pretrain_rows(run, tokenizer, 7) == [[begin, *ids("ab"), EOS, begin, *ids("c"), EOS]]
 
 
 def test_no_text(tmp_path):

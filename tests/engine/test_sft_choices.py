@@ -139,6 +139,12 @@ def test_a_mix_without_text_is_refused(make_snapshot, run_script):
     assert ran.refusal == "A pretraining mix needs pretraining text, but the run has none."
 
 
+def test_pretraining_rows_beyond_what_the_model_reads_are_refused(make_snapshot, run_script, tmp_path):
+    text = {"name": "text", "path": str(tmp_path / "text.txt"), "digest": "1"}
+    ran = run_script("sft", make_snapshot(), {**LEARN, "pretrain_share": 0.1, "pretrain_length": 4097}, pretrain=text)
+    assert ran.refusal == "pretrain_length is 4,097 tokens, but the model reads at most 4,096."
+
+
 def test_the_best_validation_loss_is_kept(make_snapshot, run_script):
     """A large learning rate overfits: the best is before the last."""
     snapshot = make_snapshot()

@@ -6,8 +6,9 @@ from exchange.records import Demonstration, Message
 from training.engine import data
 from training.engine.base import byte_tokenizer
 from training.engine.errors import RunError
-from training.engine.models import PLAIN_TEMPLATE, encode_completion, encode_prompt
+from training.engine.models import encode_completion, encode_prompt
 from training.engine.turns import encode_turns
+from training.engine.words import PLAIN_TEMPLATE
 
 TALK = (
     Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello 🌲\n"), Message("user", "Why?"),

@@ -16,12 +16,14 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     TokenizersBackend,
 )
@@ -34,6 +36,7 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}" + START + "{{ message['role'] + '\n' + message['content'] }}" + END + "{{ '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}" + START + "{{ 'assistant\n' }}{% endif %}"
 )
+_WEIGHTS = "model.safetensors"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -95,16 +98,17 @@ def byte_tokenizer() -> PreTrainedTokenizerBase:
 
 
 def _built_once(folder: Path, write: Callable[[Path], None]) -> Path:
-    if (folder / "config.json").is_file():
+    if _is_built(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if (folder / "config.json").is_file():
+        if _is_built(folder):
             return folder
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             building.chmod(0o755)
             write(building)
+            shutil.rmtree(folder, ignore_errors=True)  # it may be there without weights
             building.rename(folder)
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -114,8 +118,24 @@ def _built_once(folder: Path, write: Callable[[Path], None]) -> Path:
     return folder
 
 
+def _is_built(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in ("config.json", _WEIGHTS))
+
+
+def _save(model: PreTrainedModel, folder: Path) -> None:
+    """Write what `save_pretrained` does, whatever this process's rank: that writes on rank 0 alone, and here the first
+    to get the lock writes for all.
+    """
+    model.config.architectures = [type(model).__name__]
+    model.config.dtype = str(model.dtype).removeprefix("torch.")
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}  # a tied one once, as there
+    save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
+
+
 def _write_tiny(folder: Path) -> None:
-    tiny_model().save_pretrained(folder)
+    _save(tiny_model(), folder)
     byte_tokenizer().save_pretrained(folder)
 
 
@@ -138,5 +158,5 @@ def _write_smollm2(folder: Path) -> None:
     model.load_state_dict(quantised.state_dict())
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.to(torch.float32).save_pretrained(folder)
+    _save(model.to(torch.float32), folder)
     tokenizer.save_pretrained(folder)

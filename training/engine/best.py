@@ -1,10 +1,12 @@
 """The weights of the best evaluation so far: the highest held-out reward at a KL of at most a bound.
 
-The run's first evaluation counts too: its KL is 0, so there is always one within the bound.
+The run's first evaluation counts too: its KL is 0, so there is always one within the bound, unless its numbers are not
+finite.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +25,11 @@ class Best:
         self.weights: list[Tensor] = []
 
     def offer(self, step: int, figures: dict[str, float], rewards: list[float]) -> bool:
-        """Keep the present weights if they are the best; an equal reward keeps the earlier ones. Says if it did."""
-        allowed = not self.max_kl or figures["kl"] <= self.max_kl
+        """Keep the present weights if they are the best; an equal reward keeps the earlier ones. Says if it did.
+
+        Never those of a reward that is not finite, nor, where there is a bound, of a KL that is not.
+        """
+        allowed = math.isfinite(figures["reward"]) and (not self.max_kl or figures["kl"] <= self.max_kl)
         if not allowed or (self.found is not None and not figures["reward"] > self.found["figures"]["reward"]):
             return False
         self.found = {"step": step, "figures": figures, "rewards": rewards}

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from training.engine import accuracy, checkpoint, data, episodes, ppo_math, sharding
+from training.engine import accuracy, checkpoint, data, episodes, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.config import DPOSettings
 from training.engine.data import Group, Question
@@ -36,6 +36,7 @@ from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.sampling import Sampled
 from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
+from training.engine.vocabulary_kl import vocabulary_kl
 
 Reference = Callable[[], AbstractContextManager[PreTrainedModel]]
 References = dict[str, list[float]]  # the reference's log π of each completion of a ranking, by the ranking's id
@@ -73,7 +74,7 @@ def main(run: Run) -> Result:
     valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
     questions: list[Question] = []
     if settings.eval_prompts:
-        questions, without = validation_questions(run, tokenizer, folder, {"the policy": model})
+        questions, without = validation_questions(run, tokenizer, folder, model)
         report.note(f"The KL to the reference is measured on {len(questions):,} validation prompts. {without}")
     train_pairs = sum(_pairs(group, settings.ties) for group in train)
     report.note(
@@ -257,10 +258,11 @@ def kl(model: PreTrainedModel, reference: Reference, answers: list[Sampled], mic
     """Σ over the answers of their KL to the reference in nats, exact in each state in which a token was drawn."""
     total = 0.0
     for part in data.micro_batches(answers, micro_tokens, lambda answer: len(answer.prompt + answer.tokens)):
-        _, own = episodes.answer_logprobs(model, part, 1.0)
+        own, _ = episodes.answer_states(model, part)
         with reference() as frozen:
-            _, theirs = episodes.answer_logprobs(frozen, part, 1.0)
-        total += float(ppo_math.state_kl(own, theirs).sum())
+            theirs, _ = episodes.answer_states(frozen, part)
+            unembeddings = model.get_output_embeddings(), frozen.get_output_embeddings()
+        total += float(vocabulary_kl(own, unembeddings[0], theirs, unembeddings[1]).sum())
     return total
 
 

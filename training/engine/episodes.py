@@ -20,11 +20,11 @@ from training.engine import heads
 from training.engine.data import micro_batches
 from training.engine.layout import Family, lay
 from training.engine.lora import without_adapters
-from training.engine.ppo_math import entropy as ppo_entropy
-from training.engine.ppo_math import length_mask, state_kl, token_logprobs
+from training.engine.ppo_math import length_mask
 from training.engine.sampling import Sampled
 from training.engine.token_logprobs import chosen_logprobs
 from training.engine.value_head import ValueHead
+from training.engine.vocabulary_kl import vocabulary_kl
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Episodes:
 @dataclass(frozen=True)
 class Reading:
     """One forward pass over b answers of at most T tokens, N in all: log π of the tokens [b, T], the entropy of their
-    states [N], and the values [b, T] where they were read too. 0 in the padding; N counts row after row. `everything`
-    [N, V] is log π of the vocabulary, where that was asked for.
+    states [N], and the values [b, T] where they were read too. 0 in the padding; N counts row after row. `states`
+    [N, d] are the hidden states themselves.
     """
 
     logprobs: Tensor
     entropy: Tensor
+    states: Tensor
     values: Tensor | None = None
-    everything: Tensor | None = None
 
 
 def order(
@@ -131,7 +131,7 @@ def judge(
         part = [answers[row] for row in rows]
         width = max(len(answer.tokens) for answer in part)
         with models.as_reference() as reader:
-            theirs = read(reader, part, temperature, whole=exact_kl)
+            theirs, their_unembedding = read(reader, part, temperature), reader.get_output_embeddings()
         reference[rows, :width] = theirs.logprobs.to(logprobs.dtype)
         if scores is None:
             found[rows] = answer_scores(models.reward, part).to(logprobs.dtype)
@@ -140,7 +140,7 @@ def judge(
         if recompute or exact_kl or trunk or goes_on:
             with torch.set_grad_enabled(goes_on):
                 head = models.value if isinstance(models.value, ValueHead) else None
-                own = read(models.policy, part, temperature, head, whole=exact_kl)
+                own = read(models.policy, part, temperature, head)
                 if head is None:
                     own = replace(own, values=answer_values(models.value, part))
             if goes_on:
@@ -148,8 +148,9 @@ def judge(
             if recompute or trunk:
                 logprobs[rows, :width] = own.logprobs.to(logprobs.dtype)
             if exact_kl:
-                states = state_kl(own.everything, theirs.everything).to(kl.dtype)
-                kl[rows] = _spread(states, _mask(part, device)).sum(1)
+                unembedding = models.policy.get_output_embeddings()
+                nats = vocabulary_kl(own.states, unembedding, theirs.states, their_unembedding, temperature)
+                kl[rows] = _spread(nats.to(kl.dtype), _mask(part, device)).sum(1)
             read_values = own.values
             del own
         else:
@@ -165,33 +166,20 @@ def judge(
 
 
 def read(
-    policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float, head: ValueHead | None = None, *,
-    whole: bool = False,
-) -> Reading:  # fmt: skip
-    """One forward pass of a policy over the answers, with the values of a head on it; `everything` where `whole`."""
-    layout = lay(policy, _families(answers))
-    states = layout.hidden(policy)[layout.predictors]
-    logits = policy.get_output_embeddings()(states)
-    everything = None
-    if whole:
-        logprobs, everything = token_logprobs(logits, layout.targets, temperature)
-        entropy = ppo_entropy(everything)
-    else:
-        logprobs, entropy = chosen_logprobs(logits, layout.targets, temperature)
+    policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float, head: ValueHead | None = None
+) -> Reading:
+    """One forward pass of a policy over the answers, with the values of a head on it."""
+    states, tokens = answer_states(policy, answers)
+    logprobs, entropy = chosen_logprobs(policy.get_output_embeddings()(states), tokens, temperature)
     mask = _mask(answers, states.device)
     values = None if head is None else _spread(head(states), mask)
-    return Reading(_spread(logprobs, mask), entropy, values, everything)
+    return Reading(_spread(logprobs, mask), entropy, states, values)
 
 
-def answer_logprobs(policy: PreTrainedModel, answers: Sequence[Sampled], temperature: float) -> tuple[Tensor, Tensor]:
-    """log π of the answers' tokens at a temperature [b, T], 0 in the padding, and log π of the vocabulary [N, V].
-
-    N counts the answers' tokens, row after row.
-    """
+def answer_states(policy: PreTrainedModel, answers: Sequence[Sampled]) -> tuple[Tensor, Tensor]:
+    """The last hidden states [N, d] in which the answers' tokens were drawn, row after row, and those tokens [N]."""
     layout = lay(policy, _families(answers))
-    logits = policy.get_output_embeddings()(layout.hidden(policy)[layout.predictors])
-    logprobs, everything = token_logprobs(logits, layout.targets, temperature)
-    return _spread(logprobs, _mask(answers, logits.device)), everything
+    return layout.hidden(policy)[layout.predictors], layout.targets
 
 
 def answer_values(value: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor:

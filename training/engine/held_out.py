@@ -7,25 +7,31 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from training.engine import data
+from training.engine.carrying import check_carrying
 from training.engine.data import Question
 from training.engine.errors import RunError
+from training.engine.models import check_length
 from training.engine.runtime import Run
-from training.engine.sampling import Sampled, check_room, row_seed, sample
+from training.engine.sampling import Sampled, row_seed, sample
 
 
 def validation_questions(
-    run: Run, tokenizer: PreTrainedTokenizerBase, folder: Path, readers: dict[str, PreTrainedModel]
-) -> tuple[list[Question], str]:
+    run: Run, tokenizer: PreTrainedTokenizerBase, folder: Path, policy: PreTrainedModel,
+    reward: PreTrainedModel | None = None,
+) -> tuple[list[Question], str]:  # fmt: skip
     """`eval_prompts` validation prompts with room for `response_length` tokens, and a sentence on those left out.
 
-    Raises RunError where one of the `readers`, by name, has no room for the longest prompt and answer.
+    Prompt and answer have `max_length` tokens together, for which the caller has checked the policy; a reward model
+    reads an end token behind an answer that was cut, within them. Raises RunError where the policy cannot be sampled
+    from or the reward model has no room for so many.
     """
     settings = run.settings
-    longest = settings.max_length - settings.response_length
+    longest = settings.max_length - settings.response_length - (reward is not None)
     if longest < 1:
         raise RunError("response_length must be less than max_length, else no prompt has room before an answer.")
-    for name, model in readers.items():
-        check_room(model.config, longest, settings.response_length, end=1, name=name)
+    check_carrying(policy)
+    if reward is not None:
+        check_length(reward, settings.max_length, name="the reward model")
     found = data.questions(folder, tokenizer, splits=("valid",), max_prompt_length=longest)
     chosen = data.shuffled(found.items, settings.seed)[: settings.eval_prompts]
     return chosen, (

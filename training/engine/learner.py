@@ -17,17 +17,19 @@ from transformers import PreTrainedTokenizerBase
 
 from training.engine import heads, sharding
 from training.engine.best import Best
+from training.engine.carrying import check_carrying
 from training.engine.config import PPOSettings
 from training.engine.ema import Average
 from training.engine.episodes import Models
 from training.engine.errors import RunError
 from training.engine.lora import add_lora
-from training.engine.models import load_policy, load_reward, new_reward, unembeds_plainly
+from training.engine.models import check_length, load_policy, load_reward, new_reward, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW
 from training.engine.ptx import Pretraining
 from training.engine.runtime import Run
 from training.engine.state import Part
 from training.engine.value_head import ValueHead
+from training.engine.words import difference
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Learner:
 
 
 def load(run: Run) -> Learner:
-    """Models and optimizers. Raises RunError where the models do not read the same tokens."""
+    """Models and optimizers. Raises RunError where the models cannot be trained, or do not read the same tokens."""
     s: PPOSettings = run.settings
     inputs, report = run.inputs, run.report
     learning, frozen = ({"dtype": dtype, "device": run.device} for dtype in (torch.float32, run.dtype))
@@ -69,6 +71,9 @@ def load(run: Run) -> Learner:
     policy, tokenizer = load_policy(inputs, inputs["policy"], **learning)
     if not unembeds_plainly(policy):
         raise RunError("PPO cannot train this architecture: it changes its logits after the unembedding.")
+    check_carrying(policy)
+    if (inputs.get("pretrain") or {}).get("path"):
+        check_length(policy, s.ptx_length, setting="ptx_length")
     report.progress("load", 1, 4)
     reference = None
     if s.lora_rank:
@@ -82,10 +87,8 @@ def load(run: Run) -> Learner:
     reward = None
     if s.reward == "model":
         reward, reward_tokenizer = load_reward(inputs, inputs["reward"], **frozen)
-        if reward_tokenizer.get_vocab() != tokenizer.get_vocab():
-            raise RunError(
-                "The policy and the reward model have different tokenizers, so PPO cannot use them together."
-            )
+        if other := difference(tokenizer, reward_tokenizer):
+            raise RunError(f"The policy and the reward model have different {other}, so PPO cannot use them together.")
         reward.requires_grad_(False)
     report.progress("load", 3, 4)
     if s.value == "trunk":

@@ -30,15 +30,12 @@ from training.engine.base import resolve_base
 from training.engine.classifiers import know_classifier
 from training.engine.errors import RunError
 from training.engine.layout import share_prompts
+from training.engine.words import harmless, plain_template
 
 CHECKPOINT_FORMAT = "plumbline.checkpoint"
 Reference = Mapping[str, Any]
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{{ '### ' + message['role'] + ':\n' + message['content'] + '\n\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '### assistant:\n' }}{% endif %}"
-)
+_WRITES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # how classes with an unembedding end
 _PAD = "<|pad|>"
-_BREAK = "​"  # zero width space
 _DROPOUTS = ("attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "dropout")
 
 
@@ -68,13 +65,21 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.add_special_tokens({"pad_token": _PAD})
     if not tokenizer.chat_template:
-        tokenizer.chat_template = PLAIN_TEMPLATE
+        tokenizer.chat_template = plain_template(tokenizer)
     return tokenizer
 
 
 def policy_config(folder: str) -> PretrainedConfig:
-    """What the model in a folder says of itself, without its weights."""
-    return _load(AutoConfig, folder)
+    """What the language model in a folder says of itself, without its weights.
+
+    Raises RunError for a model without an unembedding, such as a reward model: it would get one drawn at random, or
+    that of the policy it began as, without a word.
+    """
+    config = _load(AutoConfig, folder)
+    kinds = config.architectures or []
+    if not any(kind.endswith(_WRITES) for kind in kinds):
+        raise RunError(f"{folder} is not a language model{f' but a {kinds[0]}' if kinds else ''}.")
+    return config
 
 
 def load_policy(
@@ -89,6 +94,7 @@ def open_policy(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """`load_policy` of a folder that `model_folder` gave: verifying it reads every byte, which once is enough for."""
     tokenizer = load_tokenizer(folder)
+    policy_config(folder)
     model = _load(AutoModelForCausalLM, folder, dtype=dtype, use_safetensors=True)
     return _ready(model, tokenizer, device), tokenizer
 
@@ -129,25 +135,32 @@ def new_reward(
 def unembeds_plainly(policy: PreTrainedModel) -> bool:
     """Whether the model's logits are its unembedding of its last hidden state, on which SFT and PPO rely.
 
-    A few architectures scale or bend their logits afterwards.
+    A few architectures scale or bend their logits afterwards. Raises RunError for an encoder and for a model whose
+    logits are not finite.
     """
-    if getattr(policy.config.get_text_config(), "final_logit_softcapping", None):
-        return False  # bends large logits only: a look at one may not show it
+    if encoder.is_encoder(policy.config):
+        raise RunError("The model is an encoder, which reads texts and writes none; choose a causal language model.")
     ids = torch.tensor([[policy.config.eos_token_id]], device=policy.device)
     with torch.no_grad():
         plain = policy.get_output_embeddings()(heads.body(policy)(input_ids=ids, use_cache=False).last_hidden_state)
         logits = policy(ids, use_cache=False).logits.float()
+        if not torch.isfinite(logits).all():
+            raise RunError("The model's numbers are not finite; choose another checkpoint.")
+        if getattr(policy.config.get_text_config(), "final_logit_softcapping", None):
+            return False  # bends large logits only: a look at one may not show it
         return bool((plain.float() - logits).abs().max() <= 1e-2 * logits.abs().max())
 
 
-def check_length(model: PreTrainedModel, max_length: int) -> None:
-    """Raise RunError when examples of `max_length` tokens do not fit into what the model can read."""
+def check_length(
+    model: PreTrainedModel, length: int, *, setting: str = "max_length", name: str = "the model"
+) -> None:  # fmt: skip
+    """Raise RunError when examples of `length` tokens, as a setting says, do not fit into what the model can read."""
     if encoder.is_encoder(model.config):
         room = encoder.room(model)
     else:
         room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if room is not None and max_length > room:
-        raise RunError(f"max_length is {max_length:,} tokens, but the model reads at most {room:,}.")
+    if room is not None and length > room:
+        raise RunError(f"{setting} is {length:,} tokens, but {name} reads at most {room:,}.")
 
 
 def set_dropout(model: PreTrainedModel, probability: float) -> None:
@@ -183,7 +196,7 @@ def chat_text(
         role, content = (
             (message.role, message.content) if isinstance(message, Message) else (message["role"], message["content"])
         )
-        turns.append({"role": role, "content": _harmless(tokenizer, content)})
+        turns.append({"role": role, "content": harmless(tokenizer, content)})
     try:
         return tokenizer.apply_chat_template(turns, add_generation_prompt=not answered, tokenize=False)
     except TemplateError as error:
@@ -192,22 +205,12 @@ def chat_text(
 
 def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Token ids of an answer with the end token after it."""
-    return [*tokenizer.encode(_harmless(tokenizer, text), add_special_tokens=False), tokenizer.eos_token_id]
+    return [*tokenizer.encode(harmless(tokenizer, text), add_special_tokens=False), tokenizer.eos_token_id]
 
 
 def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
     """The text of sampled ids without special tokens."""
     return tokenizer.decode(ids, skip_special_tokens=True)
-
-
-def _harmless(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """The text with a zero-width space inside any added token that it spells, so that it stays text."""
-    # Tokenizers list by name only a few of them: what opens a turn may be an added token without a role of its own.
-    added = {token.content for token in tokenizer.added_tokens_decoder.values()} | set(tokenizer.all_special_tokens)
-    for token in sorted(added, key=lambda token: (-len(token), token)):
-        if token.strip() and token in text:  # runs of blanks, which a few tokenizers add, mark no turn
-            text = text.replace(token, token[:1] + _BREAK + token[1:])
-    return text
 
 
 def _reward_ready(

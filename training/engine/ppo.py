@@ -177,6 +177,12 @@ def _look(learner: Learner, step: int, held_out: list[Question]) -> tuple[dict[s
 
 def keep(learner: Learner) -> dict[str, Any]:
     """Give the policy the weights that are saved: the best evaluation's, the moving average, or the last."""
+    if learner.best is not None and learner.best.found is None:
+        learner.best = None
+        learner.run.report.note(
+            "No evaluation had a finite reward within select_max_kl, so there are no best weights to save; use a "
+            "lower learning rate."
+        )
     if learner.best is not None:
         learner.best.restore()
         return {"saved_weights": f"best evaluation, after iteration {learner.best.found['step']:,}"}

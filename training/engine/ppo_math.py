@@ -151,19 +151,6 @@ def value_loss(
     return 0.5 * torch.maximum(free, bound).sum() / denominator, ((bound > free) & mask).sum()
 
 
-def token_logprobs(logits: Tensor, tokens: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """log π of the tokens [N], and log π of the whole vocabulary [N, V]; π = softmax(logits / temperature)."""
-    scaled = logits if logits.dtype == torch.float64 else logits.float()
-    everything = (scaled if temperature == 1 else scaled / temperature).log_softmax(-1)
-    return everything.gather(-1, tokens[:, None])[:, 0], everything
-
-
-@torch.no_grad()
-def entropy(logprobs: Tensor) -> Tensor:
-    """−Σ π log π in nats [N] of log π [N, V], without gradient: it is for the report."""
-    return -(logprobs.exp() * logprobs).sum(-1)
-
-
 @torch.no_grad()
 def state_kl(logprobs: Tensor, reference: Tensor) -> Tensor:
     """KL(π ‖ π_ref) = Σ π (log π − log π_ref) in nats [N], of log π and log π_ref [N, V], without gradient.

@@ -1,8 +1,9 @@
 """Pretraining text: what PPO-ptx mixes in, and SFT for a policy on its way there (IG C.3, C.4).
 
 The input `pretrain` is a file or a folder of them: `.txt`, one document each, or `.jsonl`, one document a line as
-`{"text": "…"}`. Documents stand one behind the other, each with an end token, cut into rows of one length, so that no
-row has padding; what is left at the end is less than a row and left out.
+`{"text": "…"}`. Documents stand one behind the other, each with an end token and, where the tokenizer begins texts so,
+a first token, cut into rows of one length, so that no row has padding; what is left at the end is less than a row and
+left out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from training.engine.errors import RunError
 from training.engine.models import encode_completion
 from training.engine.runtime import Run
+from training.engine.words import first_token
 
 MOST_ROWS = 100_000
 _KINDS = (".txt", ".jsonl")
@@ -52,8 +54,9 @@ def _order(count: int, seed: int, epoch: int) -> list[int]:
 
 def _rows(run: Run, tokenizer: PreTrainedTokenizerBase, length: int) -> Iterator[list[int]]:
     waiting: list[int] = []
+    begin = [tokenizer.bos_token_id] if first_token(tokenizer) else []
     for text in _documents(_source(run)):
-        waiting += encode_completion(tokenizer, text)
+        waiting += begin + encode_completion(tokenizer, text)
         whole = len(waiting) // length * length
         yield from (waiting[start : start + length] for start in range(0, whole, length))
         waiting = waiting[whole:]

@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from exchange import completions
 from exchange.records import Completion
 from training.engine import data, vllm_sampling
+from training.engine.carrying import check_carrying
 from training.engine.config import SampleSettings
 from training.engine.data import Question
 from training.engine.errors import RunError
@@ -144,6 +145,7 @@ def drawing(
     check_room(policy_config(folder), s.max_prompt_length, s.response_length)
     if s.engine == "own":
         model, tokenizer = open_policy(folder, dtype=run.dtype, device=run.device)
+        check_carrying(model)
         yield partial(sample, model, pad_id=tokenizer.pad_token_id, batch_rows=s.batch_rows), tokenizer
         return
     with vllm_sampling.vllm_model(

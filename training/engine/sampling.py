@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
 
 from training.engine.errors import RunError
+from training.engine.kv_cache import close_gaps, reserved_cache
 from training.engine.packing import packed_weights
 
 _BLOCK = 256
@@ -164,48 +164,14 @@ def left_pad(prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
     return ids, mask
 
 
-class ReservedLayer(DynamicLayer):
-    """A cache layer that allocates all of its room at the first call, where the usual one copies itself each token."""
-
-    def __init__(self, columns: int) -> None:
-        super().__init__()
-        self.columns = columns
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object):
-        """Append [n, heads, t, d] keys and values; return all of them [n, heads, T, d], as views."""
-        if not self.is_initialized:
-            rows, heads, _, _ = key_states.shape
-            self.key_room = key_states.new_empty(rows, heads, self.columns, key_states.shape[-1])
-            self.value_room = value_states.new_empty(rows, heads, self.columns, value_states.shape[-1])
-            self.used = 0
-            self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True
-        start, self.used = self.used, self.used + key_states.shape[-2]
-        self.key_room[:, :, start : self.used] = key_states
-        self.value_room[:, :, start : self.used] = value_states
-        self._show()
-        return self.keys, self.values
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Row i becomes the former row indices[i]."""
-        self.key_room, self.value_room = self.key_room[indices], self.value_room[indices]
-        self._show()
-
-    def move_rows(self, target: Tensor, source: Tensor, rows: int) -> None:
-        """Copy rows `source` over rows `target` and keep the first `rows` rows."""
-        self.key_room[target, :, : self.used] = self.key_room[source, :, : self.used]
-        self.value_room[target, :, : self.used] = self.value_room[source, :, : self.used]
-        self.key_room, self.value_room = self.key_room[:rows], self.value_room[:rows]
-        self._show()
-
-    def _show(self) -> None:
-        self.keys, self.values = self.key_room[:, :, : self.used], self.value_room[:, :, : self.used]
-
-
-def reserved_cache(model: PreTrainedModel, columns: int) -> DynamicCache:
-    """The model's own kind of cache with its full-attention layers replaced by preallocated ones."""
-    cache = DynamicCache(config=model.config)
-    cache.layers = [ReservedLayer(columns) if type(layer) is DynamicLayer else layer for layer in cache.layers]
-    return cache
+def next_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+    """Logits [n, V] behind the last of the new `ids` [n, t]; `mask` [n, T] is of all columns, the cached ones too."""
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    out = model(
+        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
+        logits_to_keep=1,
+    )  # fmt: skip
+    return out.logits[:, -1]
 
 
 def _draws(seed: int, count: int) -> Tensor:
@@ -220,7 +186,7 @@ def _sample_batch(
     different = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
     ids, mask = left_pad(list(different), pad_id, device)
     cache = reserved_cache(model, ids.shape[1] + steps)
-    logits = _next_logits(model, ids, mask, cache)
+    logits = next_logits(model, ids, mask, cache)
     if len(different) < count:
         shared = torch.tensor([different[prompt] for prompt in prompts], device=device)
         cache.batch_select_indices(shared)
@@ -240,36 +206,12 @@ def _sample_batch(
         if step + 1 == steps or not live.any():
             break
         if not live.all():
-            place = _close_gaps(cache, live)
+            place = close_gaps(cache, live)
             rows, token, mask = rows[place], token[place], mask[place]
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-        logits = _next_logits(model, token[:, None], mask, cache)
+        logits = next_logits(model, token[:, None], mask, cache)
 
     return [
         Sampled(prompt, tuple(row[:n]), tuple(logprob[:n]), "eos" if row[n - 1] == eos_id else "length")
         for prompt, row, logprob, n in zip(prompts, tokens.tolist(), logprobs.tolist(), lengths.tolist(), strict=True)
     ]
-
-
-def _next_logits(model: PreTrainedModel, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-    out = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
-        logits_to_keep=1,
-    )  # fmt: skip
-    return out.logits[:, -1]
-
-
-def _close_gaps(cache: DynamicCache, live: Tensor) -> Tensor:
-    """Drop the rows that have ended; return for each row that is left where it stood before."""
-    left = int(live.sum())
-    gaps = (~live[:left]).nonzero()[:, 0]
-    movers = live[left:].nonzero()[:, 0] + left
-    place = torch.arange(left, device=live.device)
-    place[gaps] = movers
-    for layer in cache.layers:
-        if isinstance(layer, ReservedLayer):
-            layer.move_rows(gaps, movers, left)
-        else:
-            layer.batch_select_indices(place)
-    return place

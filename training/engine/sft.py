@@ -70,6 +70,8 @@ def main(run: Run) -> Result:
     if settings.select == "loss" and not valid:
         raise RunError("Without validation demonstrations the best validation loss selects nothing; select the last.")
     judge = sft_selection.Judge.of(run, model, tokenizer, folder) if settings.select == "reward" else None
+    if settings.pretrain_share:
+        check_length(model, settings.pretrain_length, setting="pretrain_length")
     text = pretrain_rows(run, tokenizer, settings.pretrain_length) if settings.pretrain_share else []
     steps_an_epoch = data.step_count(len(train), settings.batch_size, 1)
     text_a_step = _text_a_step(train, settings)

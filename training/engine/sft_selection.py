@@ -17,6 +17,7 @@ from training.engine.errors import RunError
 from training.engine.held_out import answers_to, validation_questions
 from training.engine.models import load_reward
 from training.engine.runtime import Run, all_sum
+from training.engine.words import difference
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,9 @@ class Judge:
     def of(cls, run: Run, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Judge:
         """The run's reward model. Raises RunError where it reads other tokens, or no prompt or answer fits."""
         reward, theirs = load_reward(run.inputs, run.inputs["reward"], dtype=run.dtype, device=run.device)
-        if theirs.get_vocab() != tokenizer.get_vocab():
-            raise RunError("The policy and the reward model have different tokenizers, so it cannot select.")
-        readers = {"the policy": policy, "the reward model": reward}
-        questions, left_out = validation_questions(run, tokenizer, folder, readers)
+        if other := difference(tokenizer, theirs):
+            raise RunError(f"The policy and the reward model have different {other}, so it cannot select.")
+        questions, left_out = validation_questions(run, tokenizer, folder, policy, reward)
         if not questions:
             raise RunError("The snapshot has no validation prompt that fits to select the checkpoint by.")
         run.report.note(
