@@ -70,10 +70,10 @@ def test_another_pretraining_text_is_refused(chain, monkeypatch):
 
 
 def test_two_processes_do_what_one_does(chain):
-    """One minibatch an iteration, so both runs put the same episodes into each step and only round their sums
-    otherwise; what is selected, averaged and steered must come out alike.
+    """Both put the same episodes into each step and only round their sums otherwise; what is selected, averaged
+    and steered must come out alike.
     """
-    settings = {**PPO, **REMEMBERED, "value": "trunk", "minibatch": 8, "inner_epochs": 1, "dtype": "fp32"}
+    settings = {**PPO, **REMEMBERED, "value": "trunk", "minibatch": 4, "inner_epochs": 1, "dtype": "fp32"}
     alone = chain.run("ppo", settings, **chain.inputs)
     both = two_processes("ppo", chain.prepare("ppo", settings, **chain.inputs))
     for one, two in zip(alone.of("metrics")[:2], both.of("metrics")[:2], strict=True):

@@ -103,10 +103,10 @@ def test_without_held_out_prompts_the_training_prompts_give_start_and_end(chain)
 
 
 def test_two_processes_train_as_one(chain):
-    """One minibatch an iteration: both runs then put the same episodes into each step, only their sums are rounded
-    otherwise. The parameters must move together, not only the figures.
+    """Both put the same episodes into each step, four an iteration, and only round their sums otherwise. The
+    parameters must move together, not only the figures.
     """
-    settings = {**PPO, "episodes": 96, "minibatch": 32, "learning_rate": 1e-3, "value_learning_rate": 1e-3}
+    settings = {**PPO, "episodes": 96, "minibatch": 8, "learning_rate": 1e-3, "value_learning_rate": 1e-3}
     inputs = {"policy": chain.sft, "reward": chain.reward}
     alone = chain.run("ppo", settings, **inputs)
     directory = chain.folder / "runs" / "two"

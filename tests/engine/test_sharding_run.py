@@ -1,7 +1,7 @@
 """Two processes with sharded layers do what one does without: the real scripts, what they save, and where they go on.
 
 All runs of two processes are made by one pair of them. Passes are so short that the ranks' numbers of them differ, and
-that long rankings are computed again in the backward pass.
+that long rankings are computed again in the backward pass; minibatches of two answers are often one rank's alone.
 """
 
 import json
@@ -23,7 +23,7 @@ SFT = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "micro_tokens": 80}
 REWARD = {"epochs": 2, "batch_prompts": 4, "learning_rate": 0.01, "micro_tokens": 64}
 DPO = {**REWARD, "eval_prompts": 3, "response_length": 4}
 PPO = {
-    "episodes": 24, "rollout_batch": 8, "minibatch": 8, "response_length": 5, "max_prompt_length": 60,
+    "episodes": 24, "rollout_batch": 8, "minibatch": 2, "response_length": 5, "max_prompt_length": 60,
     "learning_rate": 3e-3, "value_learning_rate": 3e-3, "eval_prompts": 3, "micro_tokens": 64,
 }  # fmt: skip
 REMEMBERED = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from training.engine import data, episodes, ppo_math, ppo_report, rules, sharding
 from training.engine.attention import has_tree_attention
+from training.engine.config import PPOSettings
 from training.engine.data import Question
 from training.engine.episodes import Episodes
 from training.engine.errors import RunError
@@ -107,12 +108,22 @@ def answer(
         raise RunError("The policy's numbers are not finite any more; use a lower learning rate.") from error
 
 
+def minibatches(settings: PPOSettings, iteration: int, epoch: int) -> list[list[int]]:
+    """Rows of the whole rollout batch, minibatch after minibatch of one pass over it: the same for any ranks."""
+    rows = data.shuffled(range(settings.rollout_batch), row_seed(settings.seed, "order", iteration, epoch))
+    return [rows[start : start + settings.minibatch] for start in range(0, len(rows), settings.minibatch)]
+
+
 def order(learner: Learner, answers: list[Sampled], iteration: int, epoch: int) -> Passes:
-    """This rank's part of every minibatch of one pass over the answers, cut into forward passes."""
-    run, s = learner.run, learner.run.settings
-    seed = row_seed(s.seed, "order", iteration, epoch, run.rank)
-    packed = has_tree_attention(learner.models.policy)
-    return episodes.order(answers, s.minibatch // run.world, s.micro_tokens, seed=seed, packed=packed)
+    """This rank's part of every minibatch of one pass over the batch, cut into forward passes of its own answers.
+
+    A minibatch may have none of a rank's answers: which answers learn together is a matter of the seed alone.
+    """
+    run = learner.run
+    return [
+        _passes(learner, answers, [row // run.world for row in rows if row % run.world == run.rank])
+        for rows in minibatches(run.settings, iteration, epoch)
+    ]
 
 
 def judge(
@@ -121,11 +132,12 @@ def judge(
 ) -> Episodes:  # fmt: skip
     """The answers as the other models see them, in the very forward passes that training will make first.
 
-    With `keep` training goes on from the first of them instead of making it again, if its memory is that of one pass
-    and the policy's layers are not sharded: the whole weights that are read here are not those that learn.
+    With `keep` training goes on from the first of them instead of making it again, if its memory is that of one pass,
+    this rank has one in the first minibatch (before a later one the weights have moved), and the policy's layers are
+    not sharded: the whole weights that are read here are not those that learn.
     """
     run, models = learner.run, learner.models
-    keep = keep and not sharding.is_sharded(models.policy)
+    keep = keep and bool(passes[0]) and not sharding.is_sharded(models.policy)
     with sharding.whole(models.policy, models.value):
         return episodes.judge(
             models, answers, [rows for minibatch in passes for rows in minibatch],
@@ -194,6 +206,15 @@ def best_of(learner: Learner, held_out: list[Question]) -> dict[str, float]:
 
 def _one_pass(learner: Learner, answers: list[Sampled]) -> list[list[int]]:
     """All answers, longest first, in forward passes."""
-    packed = has_tree_attention(learner.models.policy)
-    [passes] = episodes.order(answers, len(answers), learner.run.settings.micro_tokens, seed=0, packed=packed)
-    return passes
+    return _passes(learner, answers, range(len(answers)))
+
+
+def _passes(learner: Learner, answers: list[Sampled], rows: Iterable[int]) -> list[list[int]]:
+    """Some rows of the answers, longest first, in forward passes of at most `micro_tokens` (one answer always fits).
+
+    Padding counts where the policy cannot read packed rows.
+    """
+    return data.micro_batches(
+        rows, learner.run.settings.micro_tokens, lambda row: len(answers[row].prompt + answers[row].tokens),
+        padded=not has_tree_attention(learner.models.policy),
+    )  # fmt: skip
