@@ -28,7 +28,8 @@ def raising(error):
 @pytest.mark.parametrize(
     "fail",
     [cpu_allocator, raising(MemoryError()), raising(torch.OutOfMemoryError("CUDA out of memory.")),
-     raising(RuntimeError("std::bad_alloc"))],
+     raising(RuntimeError("std::bad_alloc")), raising(torch.AcceleratorError("CUDA error: out of memory")),
+     raising(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))],
 )  # fmt: skip
 def test_a_run_that_runs_out_of_memory_says_what_to_lower(make_snapshot, run_script, monkeypatch, fail):
     monkeypatch.setitem(MAINS, "sft", lambda run: fail())

@@ -14,6 +14,9 @@ GIB = 2**30
 # The first two change speed and memory alone, the last leaves long examples out.
 _LOWER = ("micro_tokens", "batch_rows", "max_length")
 
+# What is said of it in errors of no class of their own: by the C library, C++, CUDA and NCCL, and CUDA's libraries.
+_SIGNS = ("can't allocate memory", "std::bad_alloc", "out of memory", "ALLOC_FAILED")
+
 
 def peaks() -> dict[str, float]:
     """The most that this process has held so far, in GiB: `memory_gib` in RAM, `gpu_memory_gib` on its GPU."""
@@ -35,8 +38,7 @@ def ran_out(error: BaseException) -> bool:
     """Whether memory ran out, on a GPU or on the machine, in whichever of its guises."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "std::bad_alloc" in text)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 def advice(settings: Any) -> str:
