@@ -19,10 +19,11 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from exchange import envelope
+from training.engine.answer_file import finite_figures
 from training.engine.config import as_dict
 from training.engine.errors import RunError
 from training.engine.models import CHECKPOINT_FORMAT
-from training.engine.runtime import Run, finite_figures
+from training.engine.runtime import Run
 
 FINAL = "checkpoints/final"
 VERSION = 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import random
 import shutil
@@ -19,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,14 +26,18 @@ import torch
 import torch.distributed as dist
 import transformers
 
+from training.engine import answer_file, memory, stopping, trackers
 from training.engine import config as settings_module
-from training.engine import memory, stopping, trackers
+from training.engine.answer_file import failure, finite_figures
 from training.engine.errors import RunError, RunStopped
 from training.engine.rehearsal import Ended, Rehearsal
 from training.engine.reporter import Reporter
 
 STOPPED = "The run was stopped."
 UNEXPECTED = "An unexpected error ended the run; its log has the details."
+# How long ranks wait for one another: the first writes and hashes states and checkpoints alone, NCCL's ten minutes may
+# be too few for that.
+PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -105,21 +109,22 @@ def execute(kind: str, main: Callable[[Run], Result], directory: Path, *, dry_ru
                   "completions": result.completions}  # fmt: skip
         answer = {name: value for name, value in answer.items() if value is not None}
     except RunStopped:
-        answer = _failure("person", STOPPED)
+        answer = failure("person", STOPPED)
     except RunError as error:
-        answer = _failure("person", str(error))
+        answer = failure("person", str(error))
     except Exception as error:
         traceback.print_exc()
-        answer = (
-            _failure("person", memory.advice(run and run.settings))
-            if memory.ran_out(error)
-            else _failure("engineer", UNEXPECTED)
-        )
+        if memory.ran_out(error):
+            answer = failure("person", memory.advice(run and run.settings))
+        elif answer_file.disk_is_full(error):
+            answer = failure("person", f"The disk is full: make room in {directory}, then let the run go on.")
+        else:
+            answer = failure("engineer", UNEXPECTED)
     stopping.ignore()  # too late: the answer is being written
     # When another rank has failed, torchrun stops this one: the reason already written must stand.
     stopped_by_failure = not answer["ok"] and (directory / "result.json").exists()
     if (is_first or not answer["ok"]) and not stopped_by_failure:
-        _write_json(directory / "result.json", answer)
+        answer = answer_file.write(directory / "result.json", answer)
     if run is not None and run.report.trackers is not None:
         run.report.trackers.finish()
     if not answer["ok"]:
@@ -162,7 +167,7 @@ def open_run(kind: str, directory: Path, *, dry_run: bool = False) -> Run:
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     device = _device()
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     seed_everything(settings.seed)
     dtype = _dtype(settings.dtype, device)
     names = trackers.wanted()
@@ -193,11 +198,6 @@ def seed_everything(seed: int) -> None:
     """Seed Python's and torch's generators, on every device."""
     random.seed(seed)
     torch.manual_seed(seed)
-
-
-def finite_figures(summary: dict[str, Any]) -> dict[str, Any]:
-    """The summary without its numbers that are not finite: JSON has no NaN, and one of them must not cost the run."""
-    return {name: value for name, value in summary.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
 def all_sum(run: Run, values: list[float]) -> list[float]:
@@ -244,16 +244,6 @@ def _read_config(directory: Path) -> dict[str, Any]:
 
 def _article(name: str) -> str:
     return {"policies": "at least one policy", "reward": "a reward model"}.get(name, f"a {name}")
-
-
-def _failure(audience: str, message: str) -> dict[str, Any]:
-    return {"ok": False, "error": {"audience": audience, "message": message}}
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 def _end_with_launcher() -> None:
