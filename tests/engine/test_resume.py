@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from exchange.records import Prompt
+from exchange.snapshot import write_snapshot
 from tests.engine.chain import Chain
-from tests.engine.conftest import ended
+from tests.engine.conftest import demonstration, ended, prompt_of
 from training.engine import state_files
 from training.engine.state import Keeper
 
@@ -175,6 +177,62 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(chain, monkeypatch):
     again = chain.go_on("sft", directory)
     assert again.code == 0
     assert any(f"after step {int(older.name[5:])}." in line["text"] for line in again.of("note"))
+
+
+def states(directory):
+    return sorted(path.name for path in (directory / "state").glob("step-*"))
+
+
+def test_what_is_not_whole_behind_the_state_found_makes_room(chain, monkeypatch):
+    """A damaged state of a step that comes again is written anew, and one of a far step takes no place."""
+    directory = chain.prepare("sft", {**SFT, "save_minutes": 1e-6})
+    with monkeypatch.context() as patched:
+        killed_after(patched, 4, saved=4)
+        chain.go_on("sft", directory)
+    newer = directory / "state" / states(directory)[-1]
+    (newer / "tensors-000.safetensors").write_bytes(b"")
+    (directory / "state/step-00000100").mkdir()
+    with monkeypatch.context() as patched:
+        killed_after(patched, int(newer.name[5:]), saved=0)
+        chain.go_on("sft", directory)
+    step = int(newer.name[5:])
+    assert states(directory) == [f"step-{step - 1:08d}", newer.name]
+    assert state_files.newest(directory / "state")[0].name == newer.name
+
+
+def test_inputs_of_a_run_by_hand_are_known_by_what_lies_there(chain, monkeypatch, tmp_path):
+    """Without a digest in the configuration another snapshot, base model or text is still another."""
+    text, base = tmp_path / "text.txt", tmp_path / "base"
+    text.write_text("An oak is a tree. " * 40)
+    shutil.copytree(chain.folder / "models" / "tiny-llama", base)
+    inputs = {"pretrain": {"path": str(text)}, "base_model": str(base), "snapshot_digest": None}
+    directory = chain.prepare("sft", {**SFT, "pretrain_share": 0.1, "pretrain_length": 16}, **inputs)
+    with monkeypatch.context() as patched:
+        killed_after(patched, 3, saved=2)
+        chain.go_on("sft", directory)
+
+    text.write_text("An elm is a tree. " * 40)
+    assert "which has another pretraining text; start" in chain.go_on("sft", directory).refusal
+    text.write_text("An oak is a tree. " * 40)
+
+    config = base / "config.json"
+    before = config.read_text()
+    config.write_text(before.replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
+    assert config.read_text() != before
+    assert "which has another base model; start" in chain.go_on("sft", directory).refusal
+    config.write_text(before)
+
+    run = directory / "config.json"
+    usual = run.read_text()
+    shown = [demonstration("oak", "train", "zzz")]
+    other = write_snapshot(
+        tmp_path, project="x", meta={}, prompts=[Prompt("p-oak", prompt_of("oak"), "train")], demonstrations=shown,
+        rankings=[],
+    )[1]  # fmt: skip
+    run.write_text(usual.replace(str(chain.snapshot), str(other)))
+    assert "which has another snapshot; start" in chain.go_on("sft", directory).refusal
+    run.write_text(usual)
+    assert chain.go_on("sft", directory).code == 0
 
 
 def test_a_full_disk_leaves_the_state_before_and_the_run_alone(chain, monkeypatch):

@@ -18,15 +18,13 @@ import torch.distributed as dist
 from safetensors import SafetensorError
 from torch import Tensor
 
-from training.engine import state_files, stopping
-from training.engine.config import as_dict
-from training.engine.errors import RunError, RunStopped
+from training.engine import fingerprint, state_files, stopping
+from training.engine.errors import RunStopped
 from training.engine.rehearsal import Ended, Rehearsal
 from training.engine.runtime import Run, all_sum
 
 Own = TypeVar("Own")
 FOLDER = "state"
-_FREE = ("save_minutes",)  # settings that may change between two parts of a run
 
 
 class Part(Protocol):
@@ -59,12 +57,15 @@ class Keeper:
         self.parts: dict[str, Part] = {}
         self.folder = run.directory / FOLDER
         self.saved_at = time.monotonic()
+        self._fingerprint = fingerprint.fingerprint(run)
         self._found = state_files.newest(self.folder)
         if self._found is not None:
-            _check_fingerprint(self._found[1]["fingerprint"], fingerprint(run))
+            fingerprint.check(self._found[1]["fingerprint"], self._fingerprint)
         elif state_files.exists_any(self.folder):
             run.report.resumed(0, 0)
             run.report.note("No saved state is whole, so the run begins at its beginning.")
+        if run.rank == 0:  # others, which may still be looking, find what they would have found
+            state_files.remove_after(self.folder, self._found[1]["step"] if self._found else None)
 
     @property
     def progress(self) -> dict[str, Any] | None:
@@ -153,7 +154,7 @@ class Keeper:
         refusals = [refusal for _, refusal in parts if refusal]
         state = {
             "step": step,
-            "fingerprint": fingerprint(self.run),
+            "fingerprint": self._fingerprint,
             "metrics_bytes": self.run.report.size(),
             "values": values,
             "files": {file: digest for files, _ in parts for file, digest in files.items()},
@@ -167,34 +168,6 @@ class Keeper:
         if refusals:
             state_files.abandon(self.folder, step)
             self.run.report.note(f"The run's state could not be saved: {refusals[0]}. The one before it stays.")
-
-
-def fingerprint(run: Run) -> dict[str, Any]:
-    """What must be the same for a state to fit: data, models, settings, precision and processes."""
-    inputs = run.inputs
-    settings = {name: value for name, value in as_dict(run.settings).items() if name not in _FREE}
-    return {
-        "kind": run.kind,
-        "snapshot": inputs.get("snapshot_digest"),
-        "base model": inputs.get("base_model") or "smollm2",
-        "policy": (inputs.get("policy") or {}).get("digest"),
-        "reward model": (inputs.get("reward") or {}).get("digest"),
-        "pretraining text": (inputs.get("pretrain") or {}).get("digest"),
-        "precision": str(run.dtype),
-        "number of processes": run.world,
-        "settings": settings,
-    }
-
-
-def _check_fingerprint(saved: dict[str, Any], now: dict[str, Any]) -> None:
-    others = [name for name in now if name != "settings" and saved.get(name) != now[name]]
-    before = saved.get("settings", {})
-    others += [f"setting {name}" for name, value in now["settings"].items() if before.get(name) != value]
-    if others:
-        raise RunError(
-            f"The run cannot go on from its saved state, which has another {', another '.join(others)}; "
-            "start a new run instead."
-        )
 
 
 def _generators(run: Run) -> dict[str, Tensor]:

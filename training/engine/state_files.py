@@ -22,7 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-VERSION = 1
+VERSION = 2  # 2: a fingerprint of what is there, and the count of skipped steps
 KEPT = 2
 _FILE_BYTES = 512 << 20
 
@@ -82,6 +82,16 @@ def exists(folder: Path, step: int) -> bool:
 def exists_any(folder: Path) -> bool:
     """Whether there is any state, whole or not."""
     return bool(_steps(folder))
+
+
+def remove_after(folder: Path, step: int | None) -> None:
+    """Remove the states of later steps than this one, all without any: they are not whole.
+
+    Left there, they would keep a state of their own step from being saved, and a place of the two from others.
+    """
+    for path in _steps(folder):
+        if step is None or path.name > _name(step):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
