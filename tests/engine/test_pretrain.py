@@ -1,6 +1,7 @@
 """Pretraining text: read from files, cut into rows, drawn by seed and step alone."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
 
+from training.engine import ptx
 from training.engine.base import byte_tokenizer
 from training.engine.config import settings_for
 from training.engine.errors import RunError
@@ -22,7 +24,7 @@ RUN = Run("sft", Path("."), {}, settings_for("sft"), Reporter(None), torch.devic
 
 def rows(path, length=4, **options):
     run = replace(RUN, inputs={"pretrain": {"name": "text", "path": str(path)}})
-    return pretrain_rows(run, byte_tokenizer(), length, **options)
+    return [list(row) for row in pretrain_rows(run, byte_tokenizer(), length, **options)]
 
 
 def ids(text):
@@ -37,6 +39,26 @@ def test_documents_end_with_the_end_token_and_the_rest_of_a_row_is_left_out(tmp_
     assert rows(tmp_path) == [everything[:4], everything[4:8]]
     assert rows(tmp_path, most=1) == [everything[:4]]
     assert rows(tmp_path / "b.txt") == [[*ids("fgh"), EOS]]
+
+
+def test_a_waiting_token_takes_four_bytes(tmp_path):
+    """205 million of them on each rank are .8 GiB then, and were several times that as Python's integers."""
+    (tmp_path / "text.txt").write_text("abcdefgh" * 1000)
+    run = replace(RUN, inputs={"pretrain": {"name": "text", "path": str(tmp_path)}})
+    [row] = pretrain_rows(run, byte_tokenizer(), 8000)
+    assert sys.getsizeof(row) < 4 * 8000 + 200
+    assert pretrain_draw([row], 1, 1, 0) == [ids("abcdefgh" * 1000)]
+
+
+def test_a_run_reads_no_more_text_than_it_can_draw(tmp_path, monkeypatch):
+    """PPO: 400 answers, twice, three rows each, and 64 held out; with nothing to draw, enough for 64 to be a tenth."""
+    asked = []
+    monkeypatch.setattr(ptx, "pretrain_rows", lambda *given: asked.append(given[-1]) or [[1], [2]])
+    for settings in ({"ptx_gamma": 1.0, "episodes": 400}, {}):
+        chosen = settings_for("ppo", "paper", {"rollout_batch": 8, "minibatch": 8, "inner_epochs": 2,
+                                               "ptx_examples": 3, "episodes": 40, **settings})  # fmt: skip
+        ptx.Pretraining.of(replace(RUN, settings=chosen, inputs={"pretrain": {"path": "x"}}), byte_tokenizer())
+    assert asked == [400 * 2 * 3 + 64, 640]
 
 
 def test_text_cannot_forge_an_end(tmp_path):
@@ -70,7 +92,8 @@ def test_each_document_begins_with_the_first_token_of_a_tokenizer_that_has_one(t
     begin = tokenizer.bos_token_id
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", begin)])
     run = replace(RUN, inputs={"pretrain": {"name": "text", "path": str(tmp_path)}})
-    assert pretrain_rows(run, tokenizer, 7) == [[begin, *ids("ab"), EOS, begin, *ids("c"), EOS]]
+    [row] = pretrain_rows(run, tokenizer, 7)
+    assert list(row) == [begin, *ids("ab"), EOS, begin, *ids("c"), EOS]
 
 
 def test_no_text(tmp_path):

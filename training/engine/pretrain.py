@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -22,28 +23,31 @@ from training.engine.runtime import Run
 from training.engine.words import first_token
 
 MOST_ROWS = 100_000
+Row = Sequence[int]  # token ids; four bytes each while they wait
 _KINDS = (".txt", ".jsonl")
 
 
-def pretrain_rows(run: Run, tokenizer: PreTrainedTokenizerBase, length: int, most: int = MOST_ROWS) -> list[list[int]]:
-    """The first `most` rows of `length` tokens of the run's pretraining text.
+def pretrain_rows(run: Run, tokenizer: PreTrainedTokenizerBase, length: int, most: int = MOST_ROWS) -> list[Row]:
+    """The first `most` rows of `length` tokens of the run's pretraining text, `MOST_ROWS` at the most.
 
-    Raises RunError, one sentence, where the run has none, it cannot be read, or is shorter than a row.
+    Each process reads and holds them all, so ask for no more than the run's steps can draw. Raises RunError, one
+    sentence, where the run has no text, it cannot be read, or is shorter than a row.
     """
-    rows = list(islice(_rows(run, tokenizer, length), most))
+    read = islice(_rows(run, tokenizer, length), min(most, MOST_ROWS))
+    rows: list[Row] = [array("I", row) for row in read]
     if not rows:
         raise RunError(f"The pretraining text is shorter than one row of {length:,} tokens.")
     return rows
 
 
-def pretrain_draw(rows: Sequence[list[int]], count: int, seed: int, step: int) -> list[list[int]]:
+def pretrain_draw(rows: Sequence[Row], count: int, seed: int, step: int) -> list[list[int]]:
     """The rows of step 0, 1, …, `count` each: all once in a seeded order, then all again in another.
 
     A function of its arguments alone, so that a run that goes on draws what it would have drawn.
     """
     places = range(step * count, (step + 1) * count)
     orders = {epoch: _order(len(rows), seed, epoch) for epoch in {place // len(rows) for place in places}}
-    return [rows[orders[place // len(rows)][place % len(rows)]] for place in places]
+    return [list(rows[orders[place // len(rows)][place % len(rows)]]) for place in places]
 
 
 def _order(count: int, seed: int, epoch: int) -> list[int]:
