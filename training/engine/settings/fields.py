@@ -51,7 +51,10 @@ def max_length() -> Any:
 
 
 def micro_tokens(default: int = 16_384) -> Any:
-    text = "Most tokens, padding included, in one forward pass. Changes speed and memory, not the result."
+    text = (
+        "Most tokens, padding included, in one forward pass. Changes speed and memory, not the result, but for what "
+        "dropout happens to drop."
+    )
     return setting(default, text, minimum=16, maximum=4_000_000)
 
 
