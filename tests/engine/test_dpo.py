@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM
 
+from exchange.records import Prompt
+from exchange.snapshot import write_snapshot
 from tests.engine.chain import Chain
-from tests.engine.conftest import in_double, ranking
+from tests.engine.conftest import in_double, prompt_of, ranking
 from tests.engine.two_processes import two_processes
 from training.engine import data, dpo
 from training.engine.base import tiny_model
@@ -25,6 +27,7 @@ GROUPS = [
     Group("c", [21, 22], [[23, 2], [24, 2], [25, 26, 2]], [0, 1, 1], 0.5),
 ]
 REFERENCE = {"a": [-20.0, -11.0, -23.5], "b": [-12.0, -15.0], "c": [-10.0, -10.5, -16.0]}
+REFERENCES = list(REFERENCE.values())
 BETA = 0.25
 LEARN = {"epochs": 4, "batch_prompts": 3, "learning_rate": 0.003, "warmup_steps": 0, "eval_prompts": 3,
          "response_length": 5, "max_length": 100}  # fmt: skip
@@ -72,7 +75,7 @@ def test_the_loss_and_its_gradient_are_the_papers_over_all_pairs(tmp_path, model
     expected.backward()
     wanted = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
-    figures, blame = dpo.accumulate(a_run(tmp_path, ties=ties, micro_tokens=micro_tokens), model, GROUPS, REFERENCE)
+    figures, blame = dpo.accumulate(a_run(tmp_path, ties=ties, micro_tokens=micro_tokens), model, GROUPS, REFERENCES)
     assert figures[0] == pytest.approx(expected.item(), abs=1e-12)
     assert figures[2] == 3 + 1 + 2
     assert blame == [0.0, 0.0, 0.0]
@@ -81,13 +84,13 @@ def test_the_loss_and_its_gradient_are_the_papers_over_all_pairs(tmp_path, model
 
 
 def test_two_processes_shares_add_up_to_the_whole(tmp_path, model):
-    whole = dpo.accumulate(a_run(tmp_path), model, GROUPS, REFERENCE)[0]
+    whole = dpo.accumulate(a_run(tmp_path), model, GROUPS, REFERENCES)[0]
     gradient = model.lm_head.weight.grad.clone()
     model.zero_grad()
     shares = []
     for rank in range(2):
         run = a_run(tmp_path, micro_tokens=16)
-        shares.append(dpo.accumulate(Run(**{**vars(run), "rank": rank, "world": 2}), model, GROUPS, REFERENCE)[0])
+        shares.append(dpo.accumulate(Run(**{**vars(run), "rank": rank, "world": 2}), model, GROUPS, REFERENCES)[0])
     assert [sum(figure) for figure in zip(*shares, strict=True)] == pytest.approx(whole, abs=1e-12)
     assert (model.lm_head.weight.grad - gradient).abs().max() < 1e-9
 
@@ -96,15 +99,15 @@ def test_at_its_reference_every_pair_costs_ln_2(tmp_path, model):
     run = a_run(tmp_path)
     with torch.no_grad():
         references = dpo.all_logprobs(run, model, GROUPS, "reference")
-    for group in GROUPS:
+    for group, found in zip(GROUPS, references, strict=True):
         expected = [logprob(model, group.prompt, completion).item() for completion in group.completions]
-        assert references[group.id] == pytest.approx(expected, abs=1e-9)
+        assert found == pytest.approx(expected, abs=1e-9)
     figures, _ = dpo.accumulate(run, model, GROUPS, references)
     assert figures[0] == pytest.approx(math.log(2), abs=1e-12)
 
 
 def test_a_ranking_whose_loss_is_not_finite_is_to_blame(tmp_path, model):
-    _, blame = dpo.accumulate(a_run(tmp_path), model, GROUPS, {**REFERENCE, "b": [math.nan, 0.0]})
+    _, blame = dpo.accumulate(a_run(tmp_path), model, GROUPS, [REFERENCES[0], [math.nan, 0.0], REFERENCES[2]])
     assert blame == [0.0, 1.0, 0.0]
 
 
@@ -115,6 +118,15 @@ def chain(tmp_path_factory):
     tuned = chain.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01})
     chain.sft = chain.checkpoint(tuned, "SFT")
     return chain
+
+
+def test_two_rankings_of_one_id_have_references_of_their_own(chain, tmp_path):
+    """Nothing keeps whoever writes a snapshot from it. Every pair costs ln 2 at the reference."""
+    rankings = [ranking("oak", "train"), ranking("oak", "train", ["aaa bbb", "c", "dd"])]
+    prompts = [Prompt("p-oak", prompt_of("oak"), "train")]
+    snapshot = write_snapshot(tmp_path, project="x", meta={}, prompts=prompts, demonstrations=[], rankings=rankings)[1]
+    ran = chain.run("dpo", {"epochs": 1, "batch_prompts": 2, "eval_prompts": 0}, snapshot=snapshot)
+    assert ran.of("metrics")[0]["values"]["loss"] == pytest.approx(math.log(2), abs=1e-6)
 
 
 @pytest.mark.parametrize(

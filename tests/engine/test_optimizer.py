@@ -101,16 +101,24 @@ def test_a_gradient_that_is_not_finite_changes_nothing(bad):
 
 def test_three_such_steps_in_a_row_end_the_run():
     divergence, silent = Divergence(), Reporter(None)
-    for step, norm in enumerate([math.nan, math.nan, 1.0, math.nan, math.inf]):
-        divergence.check(norm, step, silent)
+    for norm in [math.nan, math.nan, 1.0, math.nan, math.inf]:
+        divergence.check(norm, "Step 1", silent)
     with pytest.raises(RunError, match="up to step 6, were not finite; a smaller learning rate may help"):
-        divergence.check(math.nan, 5, silent)
+        divergence.check(math.nan, "Step 6", silent)
+
+
+def test_a_run_whose_every_step_was_skipped_has_learned_nothing():
+    divergence = Divergence(**Divergence(in_a_row=1, skipped=1).progress)
+    divergence.check(math.nan, "Step 2", Reporter(None))
+    divergence.end(3)
+    with pytest.raises(RunError, match="learned nothing: the gradient of each of its steps, 2 in all, was not finite"):
+        divergence.end(2)
 
 
 def test_the_examples_that_are_to_blame_are_named(tmp_path):
     report = Reporter(tmp_path / "metrics.jsonl")
-    Divergence().check(math.nan, 0, report, ["d-oak"])
+    Divergence().check(math.nan, "Step 1", report, ["d-oak"])
     text = json.loads((tmp_path / "metrics.jsonl").read_text())["text"]
     assert text == "Step 1 was skipped: its gradient is not finite. Not finite: d-oak."
     with pytest.raises(RunError, match=r"may help. Not finite: a, b, c, d, e and 1 more\.$"):
-        Divergence(2).check(math.inf, 8, report, list("abcdef"))
+        Divergence(2).check(math.inf, "Step 9", report, list("abcdef"))

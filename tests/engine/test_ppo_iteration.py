@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.engine.tiny_ppo import changed, learner, question
-from training.engine import episodes, ppo, ppo_report, rollout, update
+from training.engine import episodes, ppo, ppo_math, ppo_report, rollout, update
 from training.engine.errors import RunError
 from training.engine.optimizer import MasterAdamW
 
@@ -64,6 +64,43 @@ def test_forward_passes_of_any_size_give_the_same_gradients():
             torch.testing.assert_close(mine, theirs, atol=1e-10, rtol=1e-9)
 
 
+def ranks_of(one, world):
+    """The learner as each of `world` ranks has it."""
+    return [
+        dataclasses.replace(one, run=dataclasses.replace(one.run, rank=rank, world=world)) for rank in range(world)
+    ]
+
+
+@pytest.mark.parametrize(("world", "minibatch"), [(2, 4), (2, 2), (3, 2), (4, 4)])
+def test_which_answers_learn_together_does_not_depend_on_the_number_of_ranks(world, minibatch):
+    """Rank r has answers r, r + world, … of the batch; some minibatches have none of its answers."""
+    one = learner(**{**SMALL, "minibatch": minibatch}, micro_tokens=20)
+    answers = rollout.answer(one, QUESTIONS, "train", 0)[1]
+    for epoch in range(2):
+        alone = [{row for part in rows for row in part} for rows in rollout.order(one, answers, 3, epoch)]
+        assert sorted(row for rows in alone for row in rows) == list(range(8))
+        assert {len(rows) for rows in alone} == {minibatch}
+        together = [set() for _ in alone]
+        for each in ranks_of(one, world):
+            rank = each.run.rank
+            for rows, mine in zip(together, rollout.order(each, answers[rank::world], 3, epoch), strict=True):
+                rows |= {rank + world * row for part in mine for row in part}
+        assert together == alone
+    assert rollout.order(one, answers, 3, 0) != rollout.order(one, answers, 3, 1)
+
+
+def test_nothing_is_kept_for_training_where_others_learn_first():
+    """Of minibatches of one answer the first is one rank's alone; the other's first pass comes after a step."""
+    one = learner(**{**SMALL, "minibatch": 1})
+    answers = rollout.answer(one, QUESTIONS, "train", 0)[1]
+    kept = []
+    for each in ranks_of(one, 2):
+        own, asked = (some[each.run.rank :: 2] for some in (answers, QUESTIONS))
+        passes = rollout.order(each, own, 0, 0)
+        kept.append((bool(passes[0]), len(rollout.judge(each, asked, own, passes, keep=True).kept)))
+    assert sorted(kept) == [(False, 0), (True, 1)]
+
+
 def test_a_reward_that_is_not_a_number_teaches_nothing_and_the_third_in_a_row_ends_the_run():
     one = learner(**SMALL)
     before = [p.clone() for p in one.models.policy.parameters()]
@@ -97,6 +134,45 @@ def test_the_prompt_whose_answer_has_no_finite_reward_is_named(wrong, monkeypatc
     assert "p-1, p-5" in notes[1]  # the questions of one token
     with pytest.raises(RunError, match="p-1, p-5"):
         [ppo.iterate(one, iteration, 3, asked) for iteration in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "who", "moved"),
+    [(("policy_loss",), "The policy's step on minibatch", {"value"}),
+     (("value_loss",), "The value's step on minibatch", {"policy"}),
+     (("policy_loss", "value_loss"), "Minibatch", set())],
+)  # fmt: skip
+def test_a_minibatch_that_a_model_skips_is_named_with_its_prompts_and_that_model(monkeypatch, wrong, who, moved):
+    one = learner(**SMALL, learning_rate=1e-2, value_learning_rate=1e-2)
+    before = {name: [p.clone() for p in getattr(one.models, name).parameters()] for name in ("policy", "value")}
+    notes = []
+    monkeypatch.setattr(one.run.report, "note", notes.append)
+
+    def broken(usual):
+        def broke(*args):
+            found = usual(*args)
+            if isinstance(found, tuple):
+                return found[0] * math.nan, found[1]
+            return dataclasses.replace(found, loss=found.loss * math.nan)
+
+        return broke
+
+    for name in wrong:
+        monkeypatch.setattr(ppo_math, name, broken(getattr(ppo_math, name)))
+    asked = [dataclasses.replace(each, id=f"p-{number}") for number, each in enumerate(QUESTIONS)]
+    learned = [{f"p-{row}" for part in rows for row in part} for rows in judged_by(one)[1]]
+    ppo.iterate(one, 0, 1, asked)
+    assert len(notes) == 2
+    for number, note in enumerate(notes, start=1):
+        start = f"{who} {number} of iteration 1 was skipped: its gradient is not finite. It has the prompts: "
+        assert note.startswith(start), note
+        assert set(note.removeprefix(start).rstrip(".").split(", ")) == learned[number - 1]
+    assert one.skipped == 2
+    assert {name for name, old in before.items()
+            if any(not torch.equal(a, b) for a, b in zip(old, getattr(one.models, name).parameters(), strict=True))
+            } == moved  # fmt: skip
+    with pytest.raises(RunError, match=rf"up to {who[0].lower()}{who[1:]} 1 of iteration 2, were not finite"):
+        ppo.iterate(one, 1, 2, asked)
 
 
 def test_a_policy_that_is_not_a_number_is_one_clear_sentence():

@@ -110,7 +110,8 @@ def test_a_run_with_all_turns_and_a_pretraining_mix(make_snapshot, run_script, t
     said = len(b"The fir!") + 1 + len(b"The fir is good.") + 1
     assert ran.summary["valid_tokens"] == said
     assert ran.summary["valid_loss_after"] < ran.summary["valid_loss_before"] - 1
-    assert "Each step has 2 of 18 rows of 24 tokens of pretraining text, 40% of its loss." in [
+    # The text has 18 rows, of which three steps can draw six.
+    assert "Each step has 2 of 6 rows of 24 tokens of pretraining text, 40% of its loss." in [
         line["text"] for line in ran.of("note")
     ]
 

@@ -39,7 +39,7 @@ from training.engine.state import Keeper
 from training.engine.vocabulary_kl import vocabulary_kl
 
 Reference = Callable[[], AbstractContextManager[PreTrainedModel]]
-References = dict[str, list[float]]  # the reference's log π of each completion of a ranking, by the ranking's id
+References = list[list[float]]  # the reference's log π of each completion, ranking after ranking
 
 
 def main(run: Run) -> Result:
@@ -97,30 +97,33 @@ def main(run: Run) -> Result:
     with sharding.whole(model):
         references = all_logprobs(run, model, train, "reference")  # of the weights as trained, rounded or not
     keeper = Keeper(run)
-    progress: dict[str, Any] = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0}
+    progress: dict[str, Any] = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0, "skipped": 0}
     model.train()
-    divergence = Divergence(progress["in_a_row"])
+    divergence = Divergence(progress["in_a_row"], progress["skipped"])
     clock = Clock(progress["clock"])
     total = data.step_count(len(train), settings.batch_prompts, settings.epochs)
-    batches = data.steps(train, settings.batch_prompts, settings.epochs, seed=settings.seed)
+    batches = data.steps(range(len(train)), settings.batch_prompts, settings.epochs, seed=settings.seed)
     with keeper.keeping(optimizer=optimizer):
-        for step, batch in islice(enumerate(batches), progress["step"], None):
+        for step, places in islice(enumerate(batches), progress["step"], None):
             report.progress("train", step, total)
-            figures, blame = accumulate(run, model, batch, references)
+            batch = [train[place] for place in places]
+            figures, blame = accumulate(run, model, batch, [references[place] for place in places])
             lr = cosine(step, total, settings.learning_rate, warmup=min(settings.warmup_steps, total - 1))
             run.report.lap("gradients")
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
             run.report.lap("update")
             loss, right, pairs, *blame = all_sum(run, [*figures, *blame])
-            divergence.check(norm, step, report, [g.id for g, count in zip(batch, blame, strict=True) if count])
+            culprits = [group.id for group, count in zip(batch, blame, strict=True) if count]
+            divergence.check(norm, f"Step {step + 1}", report, culprits)
             progress["tokens"] += sum(map(_tokens, batch))
-            progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
+            progress |= {"step": step + 1, "clock": clock.seconds, **divergence.progress}
             report.metrics(
                 step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
                 tokens_per_second=progress["tokens"] / clock.seconds,
             )  # fmt: skip
             keeper.end_step(step + 1, progress)
     report.progress("train", total, total)
+    divergence.end(total)
 
     optimizer.restore()
     sharding.dissolve(model)  # what follows is of the weights that are saved, not of their rounding
@@ -130,6 +133,7 @@ def main(run: Run) -> Result:
         "train_pairs": train_pairs,
         "train_tokens": progress["tokens"],
         "steps": total,
+        "skipped_steps": divergence.skipped,
         "left_out_long": found.left_out_long,
         "left_out_ties": len(found.items) - len(useful),
         "left_out_budget": beyond,
@@ -166,7 +170,7 @@ def accumulate(
         for place, group, logprobs in zip(
             part, groups, answer_logprobs(model, groups, kept_tokens(settings)), strict=True
         ):
-            rewards = implicit_rewards(logprobs, references[group.id], settings.beta)
+            rewards = implicit_rewards(logprobs, references[place], settings.beta)
             own = kway_loss(rewards, pair_targets(group.ranks, settings.ties, model.device))
             blame[place] = float(not math.isfinite(own.detach()))
             loss = loss + group.weight / denominator * own
@@ -197,7 +201,7 @@ def answer_logprobs(model: PreTrainedModel, groups: list[Group], most: int | Non
 
 @torch.no_grad()
 def all_logprobs(run: Run, model: PreTrainedModel, groups: list[Group], phase: str) -> References:
-    """`answer_logprobs` of all groups by id, on every rank, each group read by one."""
+    """`answer_logprobs` of all groups, in their order and on every rank, each group read by one."""
     passes = _passes(run, model, groups)
     found: list[list[float]] = [[0.0] * len(group.completions) for group in groups]
     for done, part in enumerate(passes):
@@ -207,7 +211,7 @@ def all_logprobs(run: Run, model: PreTrainedModel, groups: list[Group], phase: s
                 found[place] = logprobs.tolist()
     run.report.progress(phase, len(passes), len(passes))
     flat = iter(all_sum(run, [value for values in found for value in values]))
-    return {group.id: list(islice(flat, len(group.completions))) for group in groups}
+    return [list(islice(flat, len(group.completions))) for group in groups]
 
 
 def evaluate(
@@ -224,8 +228,8 @@ def evaluate(
         with reference() as frozen:
             theirs = all_logprobs(run, frozen, valid, "eval")
         rewards = [
-            implicit_rewards(torch.tensor(own[group.id], dtype=torch.float64), theirs[group.id], run.settings.beta)
-            for group in valid
+            implicit_rewards(torch.tensor(mine, dtype=torch.float64), reference_logprobs, run.settings.beta)
+            for mine, reference_logprobs in zip(own, theirs, strict=True)
         ]
         losses = [float(kway_loss(r, pair_targets(group.ranks))) for r, group in zip(rewards, valid, strict=True)]
         measured = accuracy.pair_accuracy([(r.tolist(), g.ranks) for r, g in zip(rewards, valid, strict=True)])

@@ -8,7 +8,7 @@ reach the forward pass, all of them together. `lower` casts fp32 weights after t
 a small update moves the right share of the weights across.
 
 Scripts divide each loss by the step's one global denominator *before* backward, so gradients only ever add up:
-over micro-batches in the masters' `.grad`, over ranks by one all-reduce in `step`.
+over micro-batches in the masters' `.grad`, over ranks by one all-reduce a tensor in `step`.
 
 Of a sharded layer (see sharding.py) the parameter is this rank's part in fp32: that part is the master, FSDP rounds
 what it gathers and has summed the gradient over ranks already, and nothing here is larger than the part.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,7 +32,10 @@ _LOW = (torch.bfloat16, torch.float16)
 
 
 class MasterAdamW:
-    """AdamW (β .9/.95, IG C.1) over a model's parameters; weight decay on matrices only."""
+    """AdamW (β .9/.95, IG C.1) over a model's parameters; weight decay on matrices only.
+
+    Adam's ε is PyTorch's, 1e-8: IG states none, and Huang et al. 2024 take 1e-5 for PPO.
+    """
 
     def __init__(
         self,
@@ -192,24 +196,44 @@ class Divergence:
 
     limit = 3
 
-    def __init__(self, in_a_row: int = 0) -> None:
-        self.in_a_row = in_a_row
+    def __init__(self, in_a_row: int = 0, skipped: int = 0) -> None:
+        self.in_a_row, self.skipped = in_a_row, skipped
 
-    def check(self, norm: float, step: int, report: Reporter, culprits: Sequence[str] = ()) -> None:
-        """Note a skipped step, and the examples whose loss was not finite. Raises RunError at the third in a row."""
+    @property
+    def progress(self) -> dict[str, Any]:
+        """What a saved state keeps of it."""
+        return {"in_a_row": self.in_a_row, "skipped": self.skipped}
+
+    def check(
+        self, norm: float, step: str, report: Reporter, examples: Sequence[str] = (), *, are: str = "Not finite"
+    ) -> None:
+        """Note a skipped `step`, named as a sentence begins ("Step 3"), and the examples that `are` to blame for it.
+
+        Raises RunError at the third in a row.
+        """
         if math.isfinite(norm):
             self.in_a_row = 0
             return
         self.in_a_row += 1
-        named = f" Not finite: {_listed(culprits)}." if culprits else ""
-        report.note(f"Step {step + 1} was skipped: its gradient is not finite.{named}")
+        self.skipped += 1
+        named = f" {are}: {listed(examples)}." if examples else ""
+        report.note(f"{step} was skipped: its gradient is not finite.{named}")
         if self.in_a_row >= self.limit:
             raise RunError(
-                f"The run diverged: the gradients of {self.limit} steps in a row, up to step {step + 1}, were not "
-                f"finite; a smaller learning rate may help.{named}"
+                f"The run diverged: the gradients of {self.limit} steps in a row, up to {step[0].lower()}{step[1:]}, "
+                f"were not finite; a smaller learning rate may help.{named}"
+            )
+
+    def end(self, steps: int) -> None:
+        """The end of a run of so many steps. Raises RunError where every one was skipped: nothing was learned."""
+        if self.skipped >= steps:
+            raise RunError(
+                f"The run learned nothing: the gradient of each of its steps, {steps:,} in all, was not finite; its "
+                "notes say of which examples. Check the model that it starts from, or lower the learning rate."
             )
 
 
-def _listed(names: Sequence[str], most: int = 5) -> str:
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -21,15 +20,16 @@ from exchange.envelope import read_manifest
 from training.engine import accuracy, checkpoint, data, heads, reward_report, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.config import RewardSettings
-from training.engine.data import Dialogue, Group
+from training.engine.data import Group
 from training.engine.errors import RunError
 from training.engine.folds import left_out_labelers
 from training.engine.layout import Family
 from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.reward_judged import evaluate, set_bias
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
-from training.engine.scoring import passes, score_all, score_families
+from training.engine.scoring import passes, score_families
 from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
 
@@ -62,6 +62,11 @@ def main(run: Run) -> Result:
     )
     people = {group.labeler for group in [*found.items, *held.items]}
     left_out = left_out_labelers(people, folds=settings.folds, fold=settings.fold) if settings.folds else set()
+    if settings.folds and not left_out:
+        raise RunError(
+            f"Fold {settings.fold} of {settings.folds} has nobody in it: the rankings are by {len(people - {''}):,} "
+            "known labelers; set folds to at most their number."
+        )
     useful = [g for g in found.items if _teaches(g, settings.ties) and g.labeler not in left_out]
     ties_only = sum(not _teaches(group, settings.ties) for group in found.items)
     if not useful:
@@ -97,8 +102,8 @@ def main(run: Run) -> Result:
     model.train()
     optimizer = MasterAdamW(model, weight_decay=settings.weight_decay, lower=heads.body(model), dtype=run.dtype)
     keeper = Keeper(run)
-    progress = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0, "losses": []}
-    divergence = Divergence(progress["in_a_row"])
+    progress = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0, "skipped": 0, "losses": []}
+    divergence = Divergence(progress["in_a_row"], progress["skipped"])
     clock = Clock(progress["clock"])
     elements, batch_size = train, settings.batch_prompts
     if settings.grouping == "pairs":  # shuffled pairs, in as many steps
@@ -115,16 +120,18 @@ def main(run: Run) -> Result:
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
             report.lap("update")
             loss, right, pairs, *blame = all_sum(run, [done.loss, done.right, done.pairs, *done.blame])
-            divergence.check(norm, step, report, [g.id for g, count in zip(batch, blame, strict=True) if count])
+            culprits = [group.id for group, count in zip(batch, blame, strict=True) if count]
+            divergence.check(norm, f"Step {step + 1}", report, culprits)
             progress["losses"].append(loss if math.isfinite(loss) else None)  # a skipped step's loss may be NaN
             progress["tokens"] += sum(map(_tokens, batch))
-            progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
+            progress |= {"step": step + 1, "clock": clock.seconds, **divergence.progress}
             report.metrics(
                 step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
                 tokens_per_second=progress["tokens"] / clock.seconds,
             )  # fmt: skip
             keeper.end_step(step + 1, progress)
     report.progress("train", total, total)
+    divergence.end(total)
 
     optimizer.restore()
     sharding.dissolve(model)  # what follows is of the weights that are saved, not of their rounding
@@ -135,6 +142,7 @@ def main(run: Run) -> Result:
         "train_pairs": train_pairs,
         "train_tokens": progress["tokens"],
         "steps": total,
+        "skipped_steps": divergence.skipped,
         "left_out_long": found.left_out_long,
         "left_out_ties": ties_only,
         "left_out_budget": beyond,
@@ -212,62 +220,11 @@ def pairs_of(group: Group, ties: str) -> list[Group]:
     return found
 
 
-@torch.no_grad()
-def evaluate(
-    run: Run, model: PreTrainedModel, groups: list[Group], left_out: set[str], *, step: int
-) -> dict[str, Any]:
-    """What held-out rankings say of the model (reward_report), those of the labelers left out apart."""
-    if not groups:
-        return {}
-    scored = score_all(run, model, _families(groups), "eval")
-    judged = list(zip(groups, scored, strict=True))
-    figures = reward_report.report([one for one in judged if one[0].labeler not in left_out])
-    if figures:
-        run.report.eval(step, accuracy=figures["valid_accuracy"], loss=figures["valid_loss"])
-    if left_out:
-        figures |= reward_report.fold_figures([one for one in judged if one[0].labeler in left_out])
-    return figures
-
-
-@torch.no_grad()
-def set_bias(run: Run, model: PreTrainedModel, spoken: data.Selection[Dialogue]) -> dict[str, float | int]:
-    """Shift all scores so that demonstrations have mean 0 (IG C.2); without any, the bias stays 0."""
-    chosen, beyond = data.within_budget(spoken.items, run.settings.max_bias_tokens, _tokens, seed=run.settings.seed)
-    if not chosen:
-        run.report.note("The snapshot has no training demonstration that fits, so scores keep the bias 0.")
-        return {"bias": 0.0}
-    run.report.note(
-        f"The bias is set on {len(chosen):,} demonstrations. Left out: {spoken.left_out_long:,} over "
-        f"{run.settings.max_length:,} tokens; {beyond:,} beyond the token budget."
-    )
-    families: list[Family] = [(item.prompt, [item.completion]) for item in chosen]
-
-    def mean() -> float:
-        return sum(scores[0] for scores in score_all(run, model, families, "bias")) / len(families)
-
-    before = mean()
-    if not math.isfinite(before):
-        raise RunError("The reward model's scores are not finite; use a lower learning rate.")
-    model.config.reward_bias -= before
-    after = mean()
-    return {
-        "bias": model.config.reward_bias,
-        "demonstration_mean": round(after, 6) + 0.0,
-        "bias_demonstrations": len(chosen),
-        "bias_left_out_long": spoken.left_out_long,
-        "bias_left_out_budget": beyond,
-    }
-
-
 def _family(group: Group) -> Family:
     return group.prompt, group.completions
 
 
-def _families(groups: list[Group]) -> list[Family]:
-    return [_family(group) for group in groups]
-
-
-def _tokens(item: Group | Dialogue) -> int:
+def _tokens(item: Group) -> int:
     return item.tokens
 
 

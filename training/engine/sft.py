@@ -29,7 +29,7 @@ from training.engine.lora import add_lora, merge
 from training.engine.losses import rows_cross_entropy
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
-from training.engine.pretrain import pretrain_draw, pretrain_rows
+from training.engine.pretrain import Row, pretrain_draw, pretrain_rows
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
@@ -70,11 +70,13 @@ def main(run: Run) -> Result:
     if settings.select == "loss" and not valid:
         raise RunError("Without validation demonstrations the best validation loss selects nothing; select the last.")
     judge = sft_selection.Judge.of(run, model, tokenizer, folder) if settings.select == "reward" else None
+    steps_an_epoch = data.step_count(len(train), settings.batch_size, 1)
+    total = settings.epochs * steps_an_epoch
+    text_a_step = _text_a_step(train, settings)
+    text: list[Row] = []
     if settings.pretrain_share:
         check_length(model, settings.pretrain_length, setting="pretrain_length")
-    text = pretrain_rows(run, tokenizer, settings.pretrain_length) if settings.pretrain_share else []
-    steps_an_epoch = data.step_count(len(train), settings.batch_size, 1)
-    text_a_step = _text_a_step(train, settings)
+        text = pretrain_rows(run, tokenizer, settings.pretrain_length, total * text_a_step)
     if text:
         report.note(
             f"Each step has {text_a_step:,} of {len(text):,} rows of {settings.pretrain_length:,} tokens of "
@@ -82,7 +84,8 @@ def main(run: Run) -> Result:
         )
 
     keeper = Keeper(run)
-    progress: dict[str, Any] = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0, "best": None}
+    progress: dict[str, Any] = keeper.progress or {"step": 0, "tokens": 0, "clock": 0.0, "in_a_row": 0, "skipped": 0,
+                                                  "best": None}  # fmt: skip
     if keeper.progress is None:
         progress["loss_before"] = evaluate(run, model, valid, step=0)  # in fp32, as the checkpoint's at the end
     if settings.lora_rank:
@@ -93,9 +96,8 @@ def main(run: Run) -> Result:
     model.train()
     best = Best(optimizer, 0.0, progress["best"])
     every = settings.eval_steps or (steps_an_epoch if settings.select != "last" else 0)
-    divergence = Divergence(progress["in_a_row"])
+    divergence = Divergence(progress["in_a_row"], progress["skipped"])
     clock = Clock(progress["clock"])
-    total = data.step_count(len(train), settings.batch_size, settings.epochs)
     batches = data.steps(train, settings.batch_size, settings.epochs, seed=settings.seed)
     with keeper.keeping(optimizer=optimizer, best=best):
         for step, batch in islice(enumerate(batches), progress["step"], None):
@@ -106,9 +108,9 @@ def main(run: Run) -> Result:
             run.report.lap("gradients")
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
             run.report.lap("update")
-            divergence.check(norm, step, report, () if math.isfinite(norm) else culprits(model, batch))
+            divergence.check(norm, f"Step {step + 1}", report, () if math.isfinite(norm) else culprits(model, batch))
             progress["tokens"] += sum(map(_tokens, batch)) + sum(map(len, rows))
-            progress |= {"step": step + 1, "clock": clock.seconds, "in_a_row": divergence.in_a_row}
+            progress |= {"step": step + 1, "clock": clock.seconds, **divergence.progress}
             report.metrics(
                 step + 1, loss=all_sum(run, [loss])[0], lr=lr, grad_norm=norm, tokens=progress["tokens"],
                 tokens_per_second=progress["tokens"] / clock.seconds,
@@ -118,6 +120,7 @@ def main(run: Run) -> Result:
                 progress["best"] = best.found
             keeper.end_step(step + 1, progress)
     report.progress("train", total, total)
+    divergence.end(total)
 
     if best.found is not None:
         best.restore()
@@ -133,6 +136,7 @@ def main(run: Run) -> Result:
         "train_demonstrations": len(train),
         "train_tokens": progress["tokens"],
         "steps": total,
+        "skipped_steps": divergence.skipped,
         "valid_demonstrations": len(valid),
         "valid_tokens": sum(map(_learned, valid)),
         "left_out_long": found.left_out_long,

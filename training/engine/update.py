@@ -13,7 +13,7 @@ from training.engine.data import Question
 from training.engine.episodes import Episodes
 from training.engine.learner import Learner
 from training.engine.ppo_report import Tally
-from training.engine.rollout import Passes, order
+from training.engine.rollout import Passes, minibatches, order
 from training.engine.runtime import all_sum
 from training.engine.value_head import ValueHead
 
@@ -45,12 +45,14 @@ def learn(
             f"Iteration {iteration + 1} teaches nothing: the score, a value or a log-probability of an answer to "
             f"{len(culprits):,} of its prompts is not finite."
         )
-        check(learner, math.nan, iteration, culprits)
+        learner.skipped += 1
+        learner.divergence.check(math.nan, f"Iteration {iteration + 1}", run.report, culprits)
         return {}
     aims = advantages(learner, judged)
     policy_lr = warmed_up(iteration, s.warmup_iterations, s.learning_rate)
     value_lr = warmed_up(iteration, s.warmup_iterations, s.value_learning_rate)
     for epoch in range(s.inner_epochs):
+        together = minibatches(s, iteration, epoch)
         for number, minibatch in enumerate(order(learner, judged.answers, iteration, epoch) if epoch else passes):
             step = (iteration * s.inner_epochs + epoch) * len(passes) + number
             rows = [row for part in minibatch for row in part]
@@ -64,7 +66,8 @@ def learn(
                 tally.add_ptx(ptx.accumulate(run, learner.models.policy, text, s.ptx_gamma))
             norm = learner.policy_optimizer.step(lr=policy_lr, max_norm=s.max_grad_norm)
             value_norm = learner.value_optimizer.step(lr=value_lr, max_norm=s.max_grad_norm)
-            check(learner, norm + value_norm, iteration)
+            named = f"Minibatch {epoch * len(passes) + number + 1} of iteration {iteration + 1}"
+            check(learner, named, (norm, value_norm), [batch[row].id for row in together[number]])
             if learner.average is not None and math.isfinite(norm):
                 learner.average.update()
             tally.end_step(norm, value_norm)
@@ -137,10 +140,15 @@ def warmed_up(iteration: int, warmup: int, peak: float) -> float:
     return peak * (0.1 + 0.9 * min(1.0, iteration / warmup)) if warmup else peak
 
 
-def check(learner: Learner, norm: float, iteration: int, culprits: Sequence[str] = ()) -> None:
-    """Count a step whose gradients are not finite, which was skipped; `culprits` are the prompts to name.
+def check(learner: Learner, named: str, norms: tuple[float, float], prompts: Sequence[str]) -> None:
+    """Count and note a minibatch from which policy or value, or both, learned nothing, as a norm was not finite.
 
-    Raises RunError at the third in a row.
+    Each has a step of its own: one of them may have been made. `prompts` are the minibatch's, by id. Raises RunError
+    at the third in a row.
     """
-    learner.skipped += not math.isfinite(norm)
-    learner.divergence.check(norm, iteration, learner.run.report, culprits)
+    wrong = [who for who, norm in zip(("policy", "value"), norms, strict=True) if not math.isfinite(norm)]
+    step = f"The {wrong[0]}'s step on {named[0].lower()}{named[1:]}" if len(wrong) == 1 else named
+    learner.skipped += bool(wrong)
+    learner.divergence.check(
+        sum(norms), step, learner.run.report, list(dict.fromkeys(prompts)), are="It has the prompts"
+    )

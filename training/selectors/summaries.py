@@ -110,6 +110,7 @@ _LABELS = {
     "left_out_budget": "Left out: beyond the budget",
     "valid_left_out_long": "Left out of validation: too long",
     "valid_left_out_budget": "Left out of validation: beyond the budget",
+    "valid_not_finite": "Left out of validation: scores not finite",
     "eval_left_out_long": "Left out of the held-out prompts: too long",
     "eval_left_out_budget": "Left out of the held-out prompts: beyond the limit",
     "bias_left_out_long": "Left out of the bias: too long",
