@@ -57,8 +57,9 @@ def learn(
             step = (iteration * s.inner_epochs + epoch) * len(passes) + number
             rows = [row for part in minibatch for row in part]
             [tokens] = all_sum(run, [float(judged.mask[rows].sum())])
+            most = most_passes(learner, len(minibatch))
             moved = sum(backward(learner, judged, aims, part, tokens, tally) for part in minibatch)
-            make_up(learner, len(minibatch))
+            sharding.even_out([learner.models.policy, learner.models.value], len(minibatch), most)
             if s.kl_stop and step_is_too_far(learner, moved, tally):
                 return {**tally.figures(run), "learning_rate": policy_lr}
             if learner.pretraining is not None and s.ptx_gamma:
@@ -106,13 +107,16 @@ def backward(
     return float(policy.moved) / tokens
 
 
-def make_up(learner: Learner, made: int) -> None:
-    """Give this rank, with its `made` passes of a minibatch, as many as any other has, where layers are sharded."""
-    models = learner.models
-    if sharding.is_sharded(models.policy):
-        by_rank = [0.0] * learner.run.world
-        by_rank[learner.run.rank] = float(made)
-        sharding.even_out([models.policy, models.value], made, int(max(all_sum(learner.run, by_rank))))
+def most_passes(learner: Learner, mine: int) -> int:
+    """The most passes that any rank makes of a minibatch, of which this one makes `mine`; asked before the first.
+
+    Where layers are sharded a pass waits for the other ranks, so none of them may be waiting elsewhere meanwhile.
+    """
+    if not sharding.is_sharded(learner.models.policy):
+        return mine
+    by_rank = [0.0] * learner.run.world
+    by_rank[learner.run.rank] = float(mine)
+    return int(max(all_sum(learner.run, by_rank)))
 
 
 def step_is_too_far(learner: Learner, moved: float, tally: Tally) -> bool:
