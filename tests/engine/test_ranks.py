@@ -6,6 +6,7 @@ process. Passes are short, so that the ranks have several of them, and not equal
 
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ ASKED = [question(*[3 + n] * (1 + n % 4)) for n in range(8)]  # no two alike
 PPO = {"rollout_batch": 8, "minibatch": 4, "inner_epochs": 2, "response_length": 6, "micro_tokens": 16,
        "learning_rate": 1e-2, "value_learning_rate": 2e-2, "seed": 3}  # fmt: skip
 ONE_RANKS = {"ratio_off", "first_ratio_off", "first_clipped", "sampler_gap"}  # figures of a rank's own answers
+CASES = {"own": {}, "trunk": {"value": "trunk"}, "stopped early": {"kl_stop": 1e-4}}
 CLOSE = {"rel": 1e-9, "abs": 1e-10}
 
 
@@ -137,20 +139,21 @@ def test_two_ranks_learn_what_one_process_does(ranks, kind):
         close(seen["tensors"], alone["tensors"])
 
 
-@pytest.mark.parametrize("value", ["own", "trunk"])
-def test_the_same_answers_learn_together_on_two_ranks(ranks, value):
-    alone, (first, second) = reinforced(0, 1, value=value)["together"], (rank[value]["together"] for rank in ranks)
+def test_the_same_answers_learn_together_on_two_ranks(ranks):
+    alone, (first, second) = reinforced(0, 1)["together"], (rank["own"]["together"] for rank in ranks)
     assert [len(step) for step in alone] == [4] * 8 + [0]  # two minibatches, two passes, two iterations
     assert [sorted(one + two) for one, two in zip(first, second, strict=True)] == [sorted(step) for step in alone]
 
 
-@pytest.mark.parametrize("value", ["own", "trunk"])
-def test_ppo_on_two_ranks_learns_what_one_process_does(ranks, value):
-    alone = reinforced(0, 1, value=value)
-    for seen in (rank[value] for rank in ranks):
+@pytest.mark.parametrize("name", CASES)
+def test_ppo_on_two_ranks_learns_what_one_process_does(ranks, name):
+    alone = reinforced(0, 1, **CASES[name])
+    first = alone["figures"][0]
+    assert 1 <= first["steps"] < 4 if name == "stopped early" else first["steps"] == 4
+    for seen in (rank[name] for rank in ranks):
         for told, expected in zip(seen["figures"], alone["figures"], strict=True):
-            for name in expected.keys() - ONE_RANKS:
-                assert told[name] == pytest.approx(expected[name], **CLOSE), name
+            for figure in expected.keys() - ONE_RANKS:
+                assert told[figure] == pytest.approx(expected[figure], **CLOSE), figure
         close(seen["tensors"], alone["tensors"])
 
 
@@ -163,12 +166,12 @@ def _rank():
     """One rank's side."""
     rank, world = dist.get_rank(), dist.get_world_size()
     found = {kind.__name__: kind(rank, world) for kind in (supervised, ranked, stopped)}
-    return {**found, **{value: reinforced(rank, world, value=value) for value in ("own", "trunk")}}
+    return {**found, **{name: reinforced(rank, world, **settings) for name, settings in CASES.items()}}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", timeout=timedelta(seconds=60))  # ranks that part ways would wait for half an hour
     torch.save(_rank(), f"{sys.argv[1]}.{dist.get_rank()}")
     dist.barrier()
     dist.destroy_process_group()
