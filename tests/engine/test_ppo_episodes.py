@@ -60,15 +60,21 @@ def test_scores_are_read_at_the_end_token_as_plain_transformers_reads_them(one):
     close(scores, [plain_score(one.models.reward, answer.prompt, answer.tokens) for answer in ANSWERS])
 
 
-def test_an_end_token_that_is_also_the_padding_changes_nothing(one, monkeypatch):
-    for model in (one.models.policy, one.models.reward, one.models.value):
-        monkeypatch.setattr(model.config, "_attn_implementation", "sdpa")
+@pytest.mark.parametrize("attention", ["packed", "rows"])
+def test_an_end_token_that_is_also_the_padding_changes_nothing(one, attention, monkeypatch):
+    """Nor do rows of unequal length, which are padded, say anything else than a packed row, which never is."""
+    packed = episodes.judge(one.models, ANSWERS, [[0, 1], [2, 3]], temperature=1.0, recompute=True)
+    models = (one.models.policy, one.models.reference, one.models.reward, one.models.value)
+    if attention == "rows":
+        for model in models:
+            monkeypatch.setattr(model.config, "_attn_implementation", "sdpa")
     before = episodes.judge(one.models, ANSWERS, [[0, 1], [2, 3]], temperature=1.0, recompute=True)
-    for model in (one.models.policy, one.models.reference, one.models.reward, one.models.value):
+    for model in models:
         monkeypatch.setattr(model.config, "pad_token_id", EOS)
     after = episodes.judge(one.models, ANSWERS, [[0, 1], [2, 3]], temperature=1.0, recompute=True)
     for name in ("logprobs", "reference", "values", "scores"):
         assert torch.equal(getattr(before, name), getattr(after, name))
+        close(getattr(after, name), getattr(packed, name))
 
 
 def test_every_answer_is_read_in_its_own_row_whatever_the_passes(one):

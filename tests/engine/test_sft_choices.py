@@ -55,6 +55,15 @@ def by_hand(model):
     return total, 2.0 * 4 + 3 + 0.5 * 2
 
 
+def test_the_validation_loss_is_a_plain_mean_over_tokens_whatever_demonstrations_weigh(tmp_path, model):
+    with torch.no_grad():
+        a, b, c = (token_losses(model, item.prompt + item.completion) for item in DIALOGUES)
+    expected = (float(a[2:].sum()) + float(b[1] + b[2] + b[4]) + float(c.sum())) / (4 + 3 + 2)
+    for micro_tokens in (16, 1000):
+        run = a_run(tmp_path, micro_tokens=micro_tokens)
+        assert sft.evaluate(run, model, DIALOGUES, step=0) == pytest.approx(expected, abs=1e-12)
+
+
 def gradients(model):
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
