@@ -115,26 +115,6 @@ def test_the_first_advantage_is_the_score_less_the_kl_and_the_value_before_white
         close(returns[row, last], score - 0.3 * float(kl[-1]))
 
 
-def test_minibatches_hold_every_row_once_and_keep_to_the_token_limit():
-    answers = [sampled([3] * n, (5, EOS)) for n in (1, 9, 3, 7, 5, 2, 8, 4)]
-    passes = episodes.order(answers, minibatch=4, micro_tokens=14, seed=3, packed=False)
-    assert [sum(map(len, minibatch)) for minibatch in passes] == [4, 4]
-    assert sorted(row for minibatch in passes for part in minibatch for row in part) == list(range(8))
-    for minibatch in passes:
-        for part in minibatch:
-            assert len(part) * max(len(answers[row].prompt) + 2 for row in part) <= 14
-    again, other = (episodes.order(answers, 4, 14, seed=seed, packed=False) for seed in (3, 4))
-    assert again == passes != other
-
-
-def test_packed_passes_count_no_padding():
-    """Texts of 11, 3 and 2 tokens: 16 packed, 33 as rows, of which 22 would be two and 6 the two short ones."""
-    answers = [sampled([3] * n, tokens) for n, tokens in ((9, (5, EOS)), (1, (5, EOS)), (1, (EOS,)))]
-    assert episodes.order(answers, 3, 16, seed=3, packed=True) == [[[0, 1, 2]]]
-    assert episodes.order(answers, 3, 15, seed=3, packed=True) == [[[0, 1], [2]]]
-    assert episodes.order(answers, 3, 16, seed=3, packed=False) == [[[0], [1, 2]]]
-
-
 def test_logits_that_are_bent_after_the_unembedding_are_noticed(one):
     assert unembeds_plainly(one.models.policy)
     plain = one.models.policy.forward

@@ -180,6 +180,14 @@ def test_an_iteration_without_numbers_costs_its_figures_and_not_the_run(chain, m
     assert ran.result["digest"]
 
 
+def test_a_run_without_any_step_is_no_model(chain, monkeypatch):
+    plain = episodes.answer_scores
+    monkeypatch.setattr(episodes, "answer_scores", lambda *args: plain(*args) * math.nan)
+    ran = chain.run("ppo", {**PPO, "episodes": 64, "eval_prompts": 0}, policy=chain.sft, reward=chain.reward)
+    assert ran.refusal.startswith("The run learned nothing: the policy made no step, as scores or gradients were not")
+    assert "digest" not in ran.result
+
+
 def test_the_change_of_the_reward_is_measured_prompt_by_prompt():
     """Changes 1, 1 and 4: mean 2, variance (1 + 1 + 4) / 2 = 3, standard error √(3/3) = 1."""
     found = ppo_report.change([-50.0, 0.0, 50.0], [-49.0, 1.0, 54.0])

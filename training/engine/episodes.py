@@ -7,7 +7,6 @@ states in which an answer's tokens were drawn go through the unembedding.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,6 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from training.engine import heads
-from training.engine.data import micro_batches
 from training.engine.layout import Family, lay
 from training.engine.lora import without_adapters
 from training.engine.ppo_math import length_mask
@@ -84,26 +82,6 @@ class Reading:
     entropy: Tensor
     states: Tensor
     values: Tensor | None = None
-
-
-def order(
-    answers: Sequence[Sampled], minibatch: int, micro_tokens: int, *, seed: int, packed: bool
-) -> list[list[list[int]]]:
-    """Rows of one pass over the answers: minibatches in a seeded order, each cut into forward passes by length.
-
-    A pass has at most `micro_tokens` tokens (one answer always fits), padding counted where they are rows.
-    """
-    rows = list(range(len(answers)))
-    random.Random(seed).shuffle(rows)  # noqa: S311
-    return [
-        micro_batches(
-            rows[start : start + minibatch],
-            micro_tokens,
-            lambda row: len(answers[row].prompt + answers[row].tokens),
-            padded=not packed,
-        )
-        for start in range(0, len(rows), minibatch)
-    ]
 
 
 @torch.no_grad()

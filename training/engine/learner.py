@@ -36,7 +36,8 @@ from training.engine.words import difference
 class Learner:
     """What an iteration needs: the run, its models, the optimizers of those that learn, and what changes on the way.
 
-    `beta` is the price of a nat of KL at present, `skipped` counts steps that were not finite.
+    `beta` is the price of a nat of KL at present, `skipped` counts steps that were not finite,
+    `updates` those that the policy made.
     """
 
     run: Run
@@ -49,6 +50,7 @@ class Learner:
     average: Average | None = None
     best: Best | None = None
     skipped: int = 0
+    updates: int = 0
     beta: float = field(init=False)
 
     def __post_init__(self) -> None:

@@ -37,8 +37,8 @@ from training.engine.update import learn
 def main(run: Run) -> Result:
     """Train the policy and write it as a checkpoint that plain transformers loads."""
     s: PPOSettings = run.settings
-    if s.minibatch % run.world:
-        raise RunError(f"minibatch must be a multiple of the {run.world} processes, but {s.minibatch} is not.")
+    if s.rollout_batch % run.world:
+        raise RunError(f"rollout_batch must be a multiple of the {run.world} processes, but {s.rollout_batch} is not.")
     folder = data.open_snapshot(run.inputs)
     learner = load(run)
     checkpoint.check_space(run, learner.models.policy)
@@ -51,8 +51,9 @@ def main(run: Run) -> Result:
 
     keeper = Keeper(run)
     progress = keeper.progress or {"iteration": 0, "history": [], "clock": 0.0, "skipped": 0, "in_a_row": 0,
-                                   "beta": s.kl_beta, "told": [], "best": None}  # fmt: skip
-    learner.skipped, learner.divergence = progress["skipped"], Divergence(progress["in_a_row"])
+                                   "updates": 0, "beta": s.kl_beta, "told": [], "best": None}  # fmt: skip
+    learner.skipped, learner.updates = progress["skipped"], progress["updates"]
+    learner.divergence = Divergence(progress["in_a_row"])
     learner.beta = progress["beta"]
     if s.select == "reward" and held_out:
         learner.best = Best(learner.policy_optimizer, s.select_max_kl, progress["best"])
@@ -69,9 +70,14 @@ def main(run: Run) -> Result:
             if s.eval_every and (iteration + 1) % s.eval_every == 0 and iteration + 1 < iterations:
                 look(learner, iteration + 1, held_out)
             progress |= {"iteration": iteration + 1, "clock": clock.seconds, "skipped": learner.skipped,
-                         "in_a_row": learner.divergence.in_a_row, "beta": learner.beta,
+                         "in_a_row": learner.divergence.in_a_row, "updates": learner.updates, "beta": learner.beta,
                          "best": learner.best and learner.best.found}  # fmt: skip
             keeper.end_step(iteration + 1, progress)
+    if not learner.updates:
+        raise RunError(
+            "The run learned nothing: the policy made no step, as scores or gradients were not finite; its notes say "
+            "of which prompts. Check the reward model, or lower the learning rate."
+        )
     after, last_rewards = look(learner, iterations, held_out)
     chosen = keep(learner)
     if learner.best is not None:

@@ -153,6 +153,7 @@ def check(learner: Learner, named: str, norms: tuple[float, float], prompts: Seq
     wrong = [who for who, norm in zip(("policy", "value"), norms, strict=True) if not math.isfinite(norm)]
     step = f"The {wrong[0]}'s step on {named[0].lower()}{named[1:]}" if len(wrong) == 1 else named
     learner.skipped += bool(wrong)
+    learner.updates += math.isfinite(norms[0])
     learner.divergence.check(
         sum(norms), step, learner.run.report, list(dict.fromkeys(prompts)), are="It has the prompts"
     )
