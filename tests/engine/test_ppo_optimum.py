@@ -12,7 +12,7 @@ from training.engine import ppo, ppo_math, rollout
 from training.engine.ptx import Pretraining
 from training.engine.sampling import Sampled
 
-ITERATIONS, BATCH, PEAK = 24, 256, 0.01
+ITERATIONS, BATCH, PEAK = 36, 256, 0.01
 
 
 class Known:
