@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,27 +26,25 @@ def oasst_prompts(path: Path) -> list[ParsedPrompt]:
     return found
 
 
-def oasst_snapshot(path: Path, *, valid_percent: int = 20, rankings: int | None = None, seed: int = 0) -> Path:
-    """A snapshot of the file, split by author; `rankings` keeps that many training rankings, drawn by the seed."""
+def oasst_snapshot(path: Path, more: Sequence[str] = (), *, valid_percent: int = 40) -> Path:
+    """A snapshot of a file of OASST trees, split by author, and of `more` prompts of one turn."""
     prompts = oasst_prompts(path)
-    splits = [split_of(p.author, project="experiments", valid_percent=valid_percent, test_percent=0) for p in prompts]
-    groups = [
-        _group(prompt, ranking, split)
-        for prompt, split in zip(prompts, splits, strict=True)
-        for ranking in prompt.rankings
-    ]
-    if rankings is not None:
-        train = [group.id for group in groups if group.split == "train"]
-        kept = set(random.Random(seed).sample(train, min(rankings, len(train))))  # noqa: S311
-        groups = [group for group in groups if group.split != "train" or group.id in kept]
+    splits = [_split(p.author, valid_percent) for p in prompts]
     return write_snapshot(
         HOME / "snapshots", project="experiments", meta={},
-        prompts=[Prompt(p.external_id, p.messages, split) for p, split in zip(prompts, splits, strict=True)],
+        prompts=[
+            *(Prompt(p.external_id, p.messages, split) for p, split in zip(prompts, splits, strict=True)),
+            *(Prompt(f"more{number}", (Message("user", text),), _split(text, valid_percent))
+              for number, text in enumerate(more)),
+        ],
         demonstrations=[
             Demonstration(d.external_id, p.external_id, p.messages, d.text, split, d.labeler or "?", "imported")
             for p, split in zip(prompts, splits, strict=True) for d in p.demonstrations
         ],
-        rankings=groups,
+        rankings=[
+            _group(prompt, ranking, split)
+            for prompt, split in zip(prompts, splits, strict=True) for ranking in prompt.rankings
+        ],
     )[1]  # fmt: skip
 
 
@@ -60,10 +57,7 @@ def snapshot_of(
     pairs: Sequence[tuple[str, str]], rankings: Sequence[RankingGroup] = (), *, valid_percent: int = 25
 ) -> Path:
     """A snapshot of prompts of one turn, each with a demonstration (an empty one is none), and of rankings."""
-    splits = [
-        split_of(str(number), project="experiments", valid_percent=valid_percent, test_percent=0)
-        for number in range(len(pairs))
-    ]
+    splits = [_split(str(number), valid_percent) for number in range(len(pairs))]
     prompts = [
         Prompt(f"p{number}", (Message("user", text),), split)
         for number, ((text, _), split) in enumerate(zip(pairs, splits, strict=True))
@@ -77,10 +71,14 @@ def snapshot_of(
     )[1]  # fmt: skip
 
 
+def _split(key: str, valid_percent: int) -> str:
+    return split_of(key, project="experiments", valid_percent=valid_percent, test_percent=0)
+
+
 def _group(prompt: ParsedPrompt, ranking: ParsedRanking, split: str) -> RankingGroup:
     completions = tuple(RankedCompletion(c.external_id, c.text, c.model) for c in ranking.completions)
     rank = {id: number for number, tied in enumerate(ranking.groups) for id in tied}
     return RankingGroup(
-        ranking.external_id, prompt.external_id, prompt.messages, completions,
+        f"{prompt.external_id}/{ranking.external_id}", prompt.external_id, prompt.messages, completions,
         tuple(rank[completion.id] for completion in completions), split, ranking.labeler or "?", "imported",
     )  # fmt: skip
