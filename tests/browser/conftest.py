@@ -62,7 +62,6 @@ def open_page(live_server, browser) -> Iterator[Callable[..., Page]]:
             cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
         page = context.new_page()
-        _keys_wait(page)
         page.on(
             "console",
             lambda message: (
@@ -86,17 +85,6 @@ def open_page(live_server, browser) -> Iterator[Callable[..., Page]]:
         context.close()
     _let_requests_end()
     assert not problems
-
-
-def _keys_wait(page: Page) -> None:
-    """Keys wait for the page's scripts, as a person's do: a click on a link returns when the next page has begun."""
-    press = page.keyboard.press
-
-    def wait_and_press(key: str, **options: float) -> None:
-        page.wait_for_load_state()
-        press(key, **options)
-
-    page.keyboard.press = wait_and_press
 
 
 def _let_requests_end() -> None:

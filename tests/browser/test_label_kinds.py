@@ -141,8 +141,9 @@ def test_no_state_of_the_page_breaks_a_rule(desk, world, axe, size, dark):
     expect(page.locator("#compare .difference")).to_be_visible()
     assert axe(page) == []
     page.keyboard.press("Escape")
-    Assignment.objects.update(draft={"note": "Elsewhere."}, draft_number=99)
     page.get_by_text("Add a note").click()
+    expect(page.locator("#saved")).to_contain_text("Saved")  # or what waits to be saved would meet the other tab first
+    Assignment.objects.update(draft={"note": "Elsewhere."}, draft_number=99)
     page.get_by_label("Note on this ranking").fill("Here.")
     expect(page.locator("#conflict")).to_be_visible()
     assert axe(page) == []

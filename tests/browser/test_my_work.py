@@ -55,6 +55,7 @@ def test_finding_and_correcting_an_answer(open_page):
     expect(page.locator(".entry")).to_have_count(1)
     page.locator(".entry").click()
     page.get_by_role("link", name="Correct it").click()
+    page.wait_for_load_state()  # a click on a link returns before the next page's scripts have come
     expect(page.get_by_label("Your answer")).to_have_value("Water it daily.")
     page.get_by_label("Your answer").fill("Water it weekly.")
     page.keyboard.press("Control+Enter")
