@@ -47,3 +47,9 @@ class Chain:
     @staticmethod
     def checkpoint(ran, name):
         return {"name": name, "path": str(ran.directory / ran.result["checkpoint"]), "digest": ran.result["digest"]}
+
+    def learned(self) -> dict[str, dict[str, str]]:
+        """A policy and a reward model that have learned something, as inputs of further runs."""
+        policy = self.checkpoint(self.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01}), "SFT")
+        ran = self.run("reward", {"epochs": 3, "batch_prompts": 3, "learning_rate": 0.01}, policy=policy)
+        return {"policy": policy, "reward": self.checkpoint(ran, "RM")}

@@ -32,9 +32,7 @@ def runs(tmp_path_factory):
     """Of each case the run left alone and the one that was killed and gone on."""
     torch.set_num_threads(1)
     chain = Chain(tmp_path_factory.mktemp("killed"))
-    policy = chain.checkpoint(chain.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01}), "SFT")
-    learned = chain.run("reward", {"epochs": 3, "batch_prompts": 3, "learning_rate": 0.01}, policy=policy)
-    inputs = {"policy": policy, "reward": chain.checkpoint(learned, "RM")}
+    inputs = chain.learned()
     wanted = {"sft": (), "reward": ("policy",), "ppo": ("policy", "reward")}
     directories, jobs = {}, []
     for name, (kind, settings, ranks, passes, _) in CASES.items():

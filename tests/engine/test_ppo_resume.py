@@ -22,12 +22,9 @@ REMEMBERED = {
 def chain(tmp_path_factory):
     torch.set_num_threads(1)
     chain = Chain(tmp_path_factory.mktemp("ppo-resume"))
-    chain.sft = chain.checkpoint(chain.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01}), "SFT")
-    learned = chain.run("reward", {"epochs": 3, "batch_prompts": 3, "learning_rate": 0.01}, policy=chain.sft)
-    chain.reward = chain.checkpoint(learned, "RM")
     text = chain.folder / "text.txt"
     text.write_text("An oak is a tree, and so is an elm. " * 60, encoding="utf-8")
-    chain.inputs = {"policy": chain.sft, "reward": chain.reward, "pretrain": {"path": str(text), "digest": "one"}}
+    chain.inputs = {**chain.learned(), "pretrain": {"path": str(text), "digest": "one"}}
     return chain
 
 
@@ -93,7 +90,10 @@ def test_two_processes_do_what_one_does(chain):
     assert both.summary["saved_weights"] == alone.summary["saved_weights"]
     start, one, two = (
         torch.cat([p.detach().flatten() for p in AutoModelForCausalLM.from_pretrained(path).parameters()])
-        for path in (chain.sft["path"], *(ran.directory / ran.result["checkpoint"] for ran in (alone, both)))
+        for path in (
+            chain.inputs["policy"]["path"],
+            *(ran.directory / ran.result["checkpoint"] for ran in (alone, both)),
+        )
     )
     moved = float((one - start).norm())
     assert moved > 1e-3

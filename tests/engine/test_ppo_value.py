@@ -14,11 +14,9 @@ from training.engine.sampling import Sampled
 def test_it_begins_as_the_reward_model(tmp_path):
     """Its value of a state is the score that plain transformers reads there, with the bias."""
     chain = Chain(tmp_path)
-    policy = chain.checkpoint(chain.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01}), "SFT")
-    learned = chain.run("reward", {"epochs": 3, "batch_prompts": 3, "learning_rate": 0.01}, policy=policy)
-    reward = chain.checkpoint(learned, "RM")
-    one = load(open_run("ppo", chain.prepare("ppo", {"max_prompt_length": 60}, policy=policy, reward=reward)))
-    plain = AutoModelForSequenceClassification.from_pretrained(reward["path"])
+    inputs = chain.learned()
+    one = load(open_run("ppo", chain.prepare("ppo", {"max_prompt_length": 60}, **inputs)))
+    plain = AutoModelForSequenceClassification.from_pretrained(inputs["reward"]["path"])
     prompt, tokens = one.tokenizer.encode("Praise the oak."), one.tokenizer.encode("aabb")
     answer = Sampled(tuple(prompt), tuple(tokens), (-1.0,) * 4, "length")
     with torch.no_grad():

@@ -34,10 +34,7 @@ TIMES = ("tokens_per_second", "episodes_per_second", "seconds_sample", "seconds_
 def chain(tmp_path_factory):
     torch.set_num_threads(1)
     chain = Chain(tmp_path_factory.mktemp("resume"))
-    tuned = chain.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01})
-    chain.sft = chain.checkpoint(tuned, "SFT")
-    learned = chain.run("reward", {"epochs": 3, "batch_prompts": 3, "learning_rate": 0.01}, policy=chain.sft)
-    chain.reward = chain.checkpoint(learned, "RM")
+    chain.sft, chain.reward = chain.learned().values()
     return chain
 
 

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BertConfig, BertModel
 
 from tests.engine.chain import Chain
+from tests.engine.test_ppo_resume import REMEMBERED
 from tests.engine.test_resume import figures
 from tests.engine.test_reward_backbones import SMALL, bert_tokenizer
 from tests.engine.two_processes import Job, two_processes_each
@@ -25,10 +26,6 @@ DPO = {**REWARD, "eval_prompts": 3, "response_length": 4}
 PPO = {
     "episodes": 24, "rollout_batch": 8, "minibatch": 2, "response_length": 5, "max_prompt_length": 60,
     "learning_rate": 3e-3, "value_learning_rate": 3e-3, "eval_prompts": 3, "micro_tokens": 64,
-}  # fmt: skip
-REMEMBERED = {
-    "ema_decay": 0.9, "kl_control": "adaptive", "kl_target": 0.01, "kl_horizon": 30.0, "ptx_gamma": 2.0,
-    "ptx_examples": 1, "ptx_length": 16, "eval_every": 1, "select": "reward", "best_of": 2, "kl_stop": 0.05,
 }  # fmt: skip
 BOTH, RM = ("policy", "reward"), ("policy",)
 CASES = {
@@ -55,12 +52,9 @@ SAME = ("loss", "accuracy", "grad_norm", "reward", "kl", "policy_loss", "value_l
 def chain(tmp_path_factory):
     torch.set_num_threads(1)
     chain = Chain(tmp_path_factory.mktemp("sharding"))
-    policy = chain.checkpoint(chain.run("sft", {"epochs": 3, "batch_size": 9, "learning_rate": 0.01}), "SFT")
-    learned = chain.run("reward", {"epochs": 3, "batch_prompts": 3, "learning_rate": 0.01}, policy=policy)
     text = chain.folder / "text.txt"
     text.write_text("An oak is a tree, and so is an elm. " * 60, encoding="utf-8")
-    chain.inputs = {"policy": policy, "reward": chain.checkpoint(learned, "RM"),
-                    "pretrain": {"path": str(text), "digest": "one"}}  # fmt: skip
+    chain.inputs = {**chain.learned(), "pretrain": {"path": str(text), "digest": "one"}}
     BertModel(BertConfig(**SMALL)).save_pretrained(chain.folder / "BERT")
     bert_tokenizer().save_pretrained(chain.folder / "BERT")
     return chain
