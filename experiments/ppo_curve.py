@@ -32,8 +32,12 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "PPO, value on the trunk": ("ppo-0", {
         "ptx_gamma": 0.0, "value": "trunk", "value_learning_rate": 4e-4, "episodes": 256, "eval_every": 4,
     }),
+    "PPO, gentler": ("ppo-own-gentle", {"ptx_gamma": 0.0, "learning_rate": 3e-5, "episodes": 384, "eval_every": 4}),
 }  # fmt: skip
 DPO = {"max_train_tokens": 0, "max_length": 320, "learning_rate": 4e-5, "eval_prompts": PROMPTS, "response_length": 48}
+DPOS: dict[str, dict[str, Any]] = {
+    "DPO": {}, "DPO, three passes": {"epochs": 3}, "DPO, three passes, β = .02": {"epochs": 3, "beta": 0.02},
+}  # fmt: skip
 
 
 def main() -> None:
@@ -106,8 +110,9 @@ def beside(snapshot: Path, policy: Model, judge: Model, runs: dict[str, Done]) -
         add(f"best of {n} of SFT", best_of(many, n), math.log(n) - (n - 1) / n)
     for name, done in runs.items():
         add(name, told(done.directory.name, done.model), done.summary["kl_end"])
-    dpo = trained("curve-dpo", "dpo", snapshot, DPO, policy=policy)
-    add("DPO", told(dpo.directory.name, dpo.model), dpo.summary["kl"])
+    for name, settings in DPOS.items():
+        dpo = trained("curve-dpo", "dpo", snapshot, {**DPO, **settings}, policy=policy)
+        add(name, told(dpo.directory.name, dpo.model), dpo.summary["kl"])
 
 
 if __name__ == "__main__":
