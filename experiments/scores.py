@@ -38,7 +38,7 @@ def demonstration_losses(
     """Learned tokens and mean loss a token of each validation demonstration, as many as `budget` tokens hold."""
     model, tokenizer = load_policy(_WHERE, policy, **_HOW)
     held = data.demonstrations(snapshot, tokenizer, split="valid", max_length=max_length)
-    items, _ = data.within_budget(held.items, budget, lambda item: item.tokens, seed=seed)
+    items, _ = data.within_budget(held.items, budget, data.token_count, seed=seed)
     sizes = [sum(item.targets) for item in items]
     losses = [float(dialogue_loss(model, [item], weighted=False)) for item in items]
     return sizes, [loss / size for loss, size in zip(losses, sizes, strict=True)]

@@ -121,19 +121,3 @@ def test_steps_go_through_every_epoch_once():
     assert sorted(first) == sorted(second) == list(range(7))
     assert first != second
     assert data.step_count(7, 3, 2) == 6
-
-
-@pytest.mark.parametrize(("padded", "expected"), [(True, [[6], [5, 4], [3, 2, 1]]), (False, [[6, 5], [4, 3, 2, 1]])])
-def test_micro_batches_keep_neighbours_in_length_together(padded, expected):
-    assert data.micro_batches([1, 4, 2, 6, 3, 5], 11, int, padded=padded) == expected
-
-
-def test_padded_items_of_several_lines():
-    """(length, lines): 5·2 + 5·1 = 15 fill the first pass; then 4·3 = 12 and 4·1, one over."""
-    items = [(5, 2), (4, 1), (4, 3), (3, 1)]
-    found = data.micro_batches(items, 15, lambda item: item[0], lines=lambda item: item[1])
-    assert found == [[(5, 2), (4, 1)], [(4, 3)], [(3, 1)]]
-
-
-def test_an_item_over_the_limit_is_alone():
-    assert data.micro_batches([20, 3], 10, int) == [[20], [3]]

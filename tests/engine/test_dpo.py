@@ -16,6 +16,7 @@ from training.engine import data, dpo
 from training.engine.base import tiny_model
 from training.engine.config import settings_for
 from training.engine.data import Group
+from training.engine.implicit_rewards import all_logprobs
 from training.engine.layout import share_prompts
 from training.engine.models import load_tokenizer
 from training.engine.reporter import Reporter
@@ -98,7 +99,7 @@ def test_two_processes_shares_add_up_to_the_whole(tmp_path, model):
 def test_at_its_reference_every_pair_costs_ln_2(tmp_path, model):
     run = a_run(tmp_path)
     with torch.no_grad():
-        references = dpo.all_logprobs(run, model, GROUPS, "reference")
+        references = all_logprobs(run, model, GROUPS, "reference")
     for group, found in zip(GROUPS, references, strict=True):
         expected = [logprob(model, group.prompt, completion).item() for completion in group.completions]
         assert found == pytest.approx(expected, abs=1e-9)

@@ -14,6 +14,7 @@ from tests.engine.conftest import WORDS, ranking, split_of
 from training.engine import data, dpo
 from training.engine.base import byte_tokenizer, tiny_model
 from training.engine.config import settings_for
+from training.engine.implicit_rewards import all_logprobs
 from training.engine.layout import share_prompts
 from training.engine.reporter import Reporter
 from training.engine.runtime import Run
@@ -50,7 +51,7 @@ def test_the_loss_and_its_gradient_are_trls(make_snapshot, tmp_path):
     assert share_prompts(reference)
     settings = settings_for("dpo", "cpu", {"beta": BETA})
     run = Run("dpo", tmp_path, {}, settings, Reporter(None), torch.device("cpu"), torch.float64)
-    figures, _ = dpo.accumulate(run, policy, groups, dpo.all_logprobs(run, reference, groups, "reference"))
+    figures, _ = dpo.accumulate(run, policy, groups, all_logprobs(run, reference, groups, "reference"))
     norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in policy.parameters()])
     assert theirs["pairs"] == len(groups) == 9
     assert figures[0] == pytest.approx(theirs["loss"], rel=1e-6)

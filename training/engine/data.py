@@ -6,7 +6,7 @@ Nothing is ever truncated: what is too long or beyond the budget is left out who
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,6 +17,7 @@ from exchange import envelope, snapshot
 from exchange.records import Demonstration, Message, Prompt, RankingGroup
 from training.engine import rules
 from training.engine.errors import RunError
+from training.engine.layout import Family
 from training.engine.losses import margin_heights
 from training.engine.models import encode_completion, encode_prompt
 from training.engine.turns import encode_turns
@@ -40,6 +41,11 @@ class Dialogue:
     @property
     def tokens(self) -> int:
         return len(self.prompt) + len(self.completion)
+
+    @property
+    def family(self) -> Family:
+        """The prompt with its one completion, as forward passes take them."""
+        return self.prompt, [self.completion]
 
     @property
     def targets(self) -> list[bool]:
@@ -70,6 +76,11 @@ class Group:
     def tokens(self) -> int:
         """Tokens of the shared-prefix layout: the prompt once, every completion once."""
         return len(self.prompt) + sum(map(len, self.completions))
+
+    @property
+    def family(self) -> Family:
+        """The prompt with its completions, as forward passes take them."""
+        return self.prompt, self.completions
 
 
 @dataclass(frozen=True)
@@ -208,6 +219,11 @@ def within_budget(
     return order[:kept], len(order) - kept
 
 
+def token_count(item: Dialogue | Group) -> int:
+    """What budgets count."""
+    return item.tokens
+
+
 def steps(items: Sequence[Item], batch: int, epochs: int, *, seed: int) -> Iterator[list[Item]]:
     """The batches of all optimizer steps: every epoch once through in its own seeded order; the last may be short."""
     for epoch in range(epochs):
@@ -219,31 +235,6 @@ def steps(items: Sequence[Item], batch: int, epochs: int, *, seed: int) -> Itera
 def step_count(items: int, batch: int, epochs: int) -> int:
     """How many steps `steps` makes."""
     return epochs * -(-items // batch)
-
-
-def micro_batches(
-    items: Iterable[Item],
-    max_tokens: int,
-    size: Callable[[Item], int],
-    *,
-    padded: bool = True,
-    lines: Callable[[Item], int] = lambda item: 1,
-) -> list[list[Item]]:
-    """Cut items into forward passes of at most `max_tokens`, neighbours in length together, longest first.
-
-    `padded` counts every item as long as the longest of its pass, times the `lines` of that length that it takes. One
-    item always fits.
-    """
-    batches: list[list[Item]] = []
-    used = 0
-    for item in sorted(items, key=size, reverse=True):
-        cost = lines(item) * (size(batches[-1][0]) if padded and batches else size(item))
-        if not batches or used + cost > max_tokens:
-            batches.append([])
-            cost, used = lines(item) * size(item), 0
-        batches[-1].append(item)
-        used += cost
-    return batches
 
 
 def _read(folder: Path, kind: type[Any], split: str | None) -> Iterator[Any]:

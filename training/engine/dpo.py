@@ -12,34 +12,28 @@ paper: K answers instead of two, ties, AdamW with a cosine.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
-from training.engine import accuracy, checkpoint, data, episodes, sharding
+from training.engine import accuracy, checkpoint, data, sharding
 from training.engine.attention import has_tree_attention
 from training.engine.config import DPOSettings
 from training.engine.data import Group, Question
+from training.engine.dpo_judged import evaluate
 from training.engine.errors import RunError
-from training.engine.held_out import answers_to, validation_questions
-from training.engine.layout import lay
-from training.engine.logprobs import chosen_logprobs
-from training.engine.lora import add_lora, merge, without_adapters
-from training.engine.losses import kway_loss, pair_targets
+from training.engine.held_out import validation_questions
+from training.engine.implicit_rewards import all_logprobs, answer_logprobs, implicit_rewards
+from training.engine.lora import add_lora, merge
+from training.engine.losses import kway_loss, pair_count, pair_targets
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.passes import family_passes
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
-from training.engine.sampling import Sampled
 from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
-from training.engine.vocabulary_kl import vocabulary_kl
-
-Reference = Callable[[], AbstractContextManager[PreTrainedModel]]
-References = list[list[float]]  # the reference's log π of each completion, ranking after ranking
 
 
 def main(run: Run) -> Result:
@@ -63,23 +57,23 @@ def main(run: Run) -> Result:
         data.ranking_groups(folder, tokenizer, split=split, max_length=settings.max_length)
         for split in ("train", "valid")
     )
-    useful = [group for group in found.items if _pairs(group, settings.ties)]
+    useful = [group for group in found.items if pair_count(group.ranks, settings.ties)]
     if not useful:
         raise RunError(
             "The snapshot has no training ranking with two completions of different rank of at most "
             f"{settings.max_length:,} tokens."
         )
-    train, beyond = data.within_budget(useful, settings.max_train_tokens, _tokens, seed=settings.seed)
-    ordered = [group for group in held.items if _pairs(group, "drop")]
+    train, beyond = data.within_budget(useful, settings.max_train_tokens, data.token_count, seed=settings.seed)
+    ordered = [group for group in held.items if pair_count(group.ranks, "drop")]
     valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
     questions: list[Question] = []
     if settings.eval_prompts:
         questions, without = validation_questions(run, tokenizer, folder, model)
         report.note(f"The KL to the reference is measured on {len(questions):,} validation prompts. {without}")
-    train_pairs = sum(_pairs(group, settings.ties) for group in train)
+    train_pairs = sum(pair_count(group.ranks, settings.ties) for group in train)
     report.note(
-        f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(_tokens, train)):,} tokens). Left out: "
-        f"{found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
+        f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(data.token_count, train)):,} tokens). "
+        f"Left out: {found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
         f"{len(found.items) - len(useful):,} rankings of ties only; {beyond:,} beyond the token budget."
     )
     report.note(
@@ -115,7 +109,7 @@ def main(run: Run) -> Result:
             loss, right, pairs, *blame = all_sum(run, [*figures, *blame])
             culprits = [group.id for group, count in zip(batch, blame, strict=True) if count]
             divergence.check(norm, f"Step {step + 1}", report, culprits)
-            progress["tokens"] += sum(map(_tokens, batch))
+            progress["tokens"] += sum(map(data.token_count, batch))
             progress |= {"step": step + 1, "clock": clock.seconds, **divergence.progress}
             report.metrics(
                 step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
@@ -152,24 +146,25 @@ def main(run: Run) -> Result:
 
 
 def accumulate(
-    run: Run, model: PreTrainedModel, batch: list[Group], references: References
+    run: Run, model: PreTrainedModel, batch: list[Group], references: list[list[float]]
 ) -> tuple[list[float], list[float]]:
     """Add a step's gradients of this rank's share; its loss, right and all ordered pairs, and a 1 for each ranking of
-    the batch whose loss is not finite, all to be summed over the ranks.
+    the batch whose loss is not finite, all to be summed over the ranks. `references` are the reference's log π of each
+    completion, ranking after ranking.
 
     The loss is the weighted mean over the whole step's prompts: neither passes nor ranks change what a prompt weighs.
     """
     settings = run.settings
     denominator = sum(group.weight for group in batch)
     figures, blame = [0.0, 0.0, 0.0], [0.0] * len(batch)
-    passes = _passes(run, model, batch)
+    families = [group.family for group in batch]
+    passes = family_passes(model, families, settings.micro_tokens)
     mine = passes[run.rank :: run.world]
     for part in mine:
         loss = torch.zeros((), device=model.device)
-        groups = [batch[place] for place in part]
-        for place, group, logprobs in zip(
-            part, groups, answer_logprobs(model, groups, kept_tokens(settings)), strict=True
-        ):
+        read = answer_logprobs(model, [families[place] for place in part], most=kept_tokens(settings))
+        for place, logprobs in zip(part, read, strict=True):
+            group = batch[place]
             rewards = implicit_rewards(logprobs, references[place], settings.beta)
             own = kway_loss(rewards, pair_targets(group.ranks, settings.ties, model.device))
             blame[place] = float(not math.isfinite(own.detach()))
@@ -180,128 +175,6 @@ def accumulate(
         figures[0] += float(loss.detach())
     sharding.even_out([model], len(mine), -(-len(passes) // run.world))
     return figures, blame
-
-
-def implicit_rewards(logprobs: torch.Tensor, reference: list[float], beta: float) -> torch.Tensor:
-    """β · (log π − log π_ref) of K completions (K,): the reward that the policy is optimal for (eq. 5)."""
-    return beta * (logprobs - torch.tensor(reference, dtype=logprobs.dtype, device=logprobs.device))
-
-
-def answer_logprobs(model: PreTrainedModel, groups: list[Group], most: int | None = None) -> list[torch.Tensor]:
-    """log π(y|x) (K,) of each group's completions, their end tokens included, in fp32 at least.
-
-    `most` tokens a pass are kept whole for the backward pass (see Layout.hidden).
-    """
-    layout = lay(model, [(group.prompt, group.completions) for group in groups])
-    hidden = layout.hidden(model, most=most)[layout.predictors]
-    tokens = chosen_logprobs(hidden, model.get_output_embeddings(), layout.targets)
-    sums = torch.stack([part.sum() for part in tokens.split(layout.lengths)])
-    return list(sums.split([len(group.completions) for group in groups]))
-
-
-@torch.no_grad()
-def all_logprobs(run: Run, model: PreTrainedModel, groups: list[Group], phase: str) -> References:
-    """`answer_logprobs` of all groups, in their order and on every rank, each group read by one."""
-    passes = _passes(run, model, groups)
-    found: list[list[float]] = [[0.0] * len(group.completions) for group in groups]
-    for done, part in enumerate(passes):
-        run.report.progress(phase, done, len(passes))
-        if done % run.world == run.rank:
-            for place, logprobs in zip(part, answer_logprobs(model, [groups[p] for p in part]), strict=True):
-                found[place] = logprobs.tolist()
-    run.report.progress(phase, len(passes), len(passes))
-    flat = iter(all_sum(run, [value for values in found for value in values]))
-    return [list(islice(flat, len(group.completions))) for group in groups]
-
-
-def evaluate(
-    run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, valid: list[Group],
-    questions: list[Question], *, step: int,
-) -> dict[str, float | int | str]:  # fmt: skip
-    """How implicit rewards order held-out rankings, with its interval, and the KL to the reference."""
-    if not valid and not questions:
-        return {}
-    reference = as_reference(run, model)
-    figures: dict[str, float | int | str] = {}
-    if valid:
-        own = all_logprobs(run, model, valid, "eval")
-        with reference() as frozen:
-            theirs = all_logprobs(run, frozen, valid, "eval")
-        rewards = [
-            implicit_rewards(torch.tensor(mine, dtype=torch.float64), reference_logprobs, run.settings.beta)
-            for mine, reference_logprobs in zip(own, theirs, strict=True)
-        ]
-        losses = [float(kway_loss(r, pair_targets(group.ranks))) for r, group in zip(rewards, valid, strict=True)]
-        measured = accuracy.pair_accuracy([(r.tolist(), g.ranks) for r, g in zip(rewards, valid, strict=True)])
-        figures |= {
-            "valid_loss": round(sum(losses) / len(losses), 5),
-            "valid_accuracy": round(measured.accuracy, 5),
-            "valid_pairs": measured.pairs,
-            "valid_groups": measured.groups,
-            "tie_rule": accuracy.TIE_RULE,
-        }
-        if measured.low is not None:
-            figures |= {
-                "valid_accuracy_low": round(measured.low, 5),
-                "valid_accuracy_high": round(measured.high, 5),
-                "interval_rule": accuracy.INTERVAL_RULE,
-            }
-    if questions:
-        answers = answers_to(run, model, tokenizer, questions)
-        nats = kl(model, reference, answers, run.settings.micro_tokens)
-        tokens = sum(len(answer.tokens) for answer in answers)
-        nats, tokens = (figure / len(questions) for figure in all_sum(run, [nats, tokens]))
-        figures |= {"eval_prompts": len(questions), "kl": round(nats, 5), "mean_length": round(tokens, 2)}
-    names = {"valid_loss": "loss", "valid_accuracy": "accuracy", "kl": "kl", "mean_length": "mean_length"}
-    run.report.eval(step, **{short: figures[name] for name, short in names.items() if name in figures})
-    return figures
-
-
-@torch.no_grad()
-def kl(model: PreTrainedModel, reference: Reference, answers: list[Sampled], micro_tokens: int) -> float:
-    """Σ over the answers of their KL to the reference in nats, exact in each state in which a token was drawn."""
-    total = 0.0
-    for part in data.micro_batches(answers, micro_tokens, lambda answer: len(answer.prompt + answer.tokens)):
-        own, _ = episodes.answer_states(model, part)
-        with reference() as frozen:
-            theirs, _ = episodes.answer_states(frozen, part)
-            unembeddings = model.get_output_embeddings(), frozen.get_output_embeddings()
-        total += float(vocabulary_kl(own, unembeddings[0], theirs, unembeddings[1]).sum())
-    return total
-
-
-def as_reference(run: Run, model: PreTrainedModel) -> Reference:
-    """What gives the reference while a block lasts: the model without its adapters, or the policy loaded anew."""
-    if run.settings.lora_rank:
-
-        @contextmanager
-        def bare() -> Iterator[PreTrainedModel]:
-            with without_adapters(model):
-                yield model
-
-        return bare
-    loaded, _ = load_policy(run.inputs, run.inputs.get("policy"), dtype=torch.float32, device=run.device)
-    return lambda: nullcontext(loaded)
-
-
-def _passes(run: Run, model: PreTrainedModel, groups: list[Group]) -> list[list[int]]:
-    """Places of the groups, cut into forward passes of at most `micro_tokens`."""
-    most, places = run.settings.micro_tokens, range(len(groups))
-    if has_tree_attention(model):
-        return data.micro_batches(places, most, lambda place: groups[place].tokens, padded=False)
-    return data.micro_batches(
-        places, most, lambda place: len(groups[place].prompt) + max(map(len, groups[place].completions)),
-        lines=lambda place: len(groups[place].completions),
-    )  # fmt: skip
-
-
-def _tokens(group: Group) -> int:
-    return group.tokens
-
-
-def _pairs(group: Group, ties: str) -> int:
-    """Pairs that the loss counts; a tie that teaches "equal" is one pair."""
-    return round(float(pair_targets(group.ranks, ties).sum()))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ def pair_targets(
     return wins
 
 
+def pair_count(ranks: Sequence[int], ties: str) -> int:
+    """Pairs that the loss counts; a tie that teaches "equal" is one pair."""
+    return round(float(pair_targets(ranks, ties).sum()))
+
+
 def kway_loss(
     scores: torch.Tensor, targets: torch.Tensor, *, heights: Sequence[float] | None = None, centring: float = 0.0
 ) -> torch.Tensor:

@@ -19,6 +19,7 @@ from training.engine.attention import has_tree_attention
 from training.engine.errors import RunError
 from training.engine.layout import lay
 from training.engine.losses import rows_cross_entropy
+from training.engine.passes import micro_batches
 from training.engine.pretrain import Row, pretrain_draw, pretrain_rows
 from training.engine.runtime import Run, all_sum
 from training.engine.sampling import row_seed
@@ -87,4 +88,4 @@ def evaluate(run: Run, model: PreTrainedModel, rows: list[list[int]]) -> float:
 
 def _passes(run: Run, model: PreTrainedModel, rows: list[list[int]]) -> list[list[list[int]]]:
     padded = not has_tree_attention(model)
-    return data.micro_batches(rows, run.settings.micro_tokens, len, padded=padded)
+    return micro_batches(rows, run.settings.micro_tokens, len, padded=padded)

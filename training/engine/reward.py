@@ -23,13 +23,13 @@ from training.engine.config import RewardSettings
 from training.engine.data import Group
 from training.engine.errors import RunError
 from training.engine.folds import left_out_labelers
-from training.engine.layout import Family
-from training.engine.losses import kway_loss, pair_targets
+from training.engine.losses import kway_loss, pair_count, pair_targets
 from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.passes import family_passes
 from training.engine.reward_judged import evaluate, set_bias
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
-from training.engine.scoring import passes, score_families
+from training.engine.scoring import score_families
 from training.engine.settings.fields import kept_tokens
 from training.engine.state import Keeper
 
@@ -67,20 +67,20 @@ def main(run: Run) -> Result:
             f"Fold {settings.fold} of {settings.folds} has nobody in it: the rankings are by {len(people - {''}):,} "
             "known labelers; set folds to at most their number."
         )
-    useful = [g for g in found.items if _teaches(g, settings.ties) and g.labeler not in left_out]
-    ties_only = sum(not _teaches(group, settings.ties) for group in found.items)
+    useful = [g for g in found.items if pair_count(g.ranks, settings.ties) and g.labeler not in left_out]
+    ties_only = sum(not pair_count(group.ranks, settings.ties) for group in found.items)
     if not useful:
         raise RunError(
             "The snapshot has no training ranking with two completions of different rank of at most "
             f"{settings.max_length:,} tokens{' by people who are not left out' if left_out else ''}."
         )
-    train, beyond = data.within_budget(useful, settings.max_train_tokens, _tokens, seed=settings.seed)
-    ordered = [group for group in held.items if _teaches(group, "drop")]
+    train, beyond = data.within_budget(useful, settings.max_train_tokens, data.token_count, seed=settings.seed)
+    ordered = [group for group in held.items if pair_count(group.ranks, "drop")]
     valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
-    train_pairs = sum(_pairs(group, settings.ties) for group in train)
+    train_pairs = sum(pair_count(group.ranks, settings.ties) for group in train)
     report.note(
-        f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(_tokens, train)):,} tokens). Left out: "
-        f"{found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
+        f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(data.token_count, train)):,} tokens). "
+        f"Left out: {found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
         f"{ties_only:,} rankings of ties only; {beyond:,} beyond the token budget."
     )
     if left_out:
@@ -123,7 +123,7 @@ def main(run: Run) -> Result:
             culprits = [group.id for group, count in zip(batch, blame, strict=True) if count]
             divergence.check(norm, f"Step {step + 1}", report, culprits)
             progress["losses"].append(loss if math.isfinite(loss) else None)  # a skipped step's loss may be NaN
-            progress["tokens"] += sum(map(_tokens, batch))
+            progress["tokens"] += sum(map(data.token_count, batch))
             progress |= {"step": step + 1, "clock": clock.seconds, **divergence.progress}
             report.metrics(
                 step + 1, loss=loss, accuracy=right / max(1, pairs), lr=lr, grad_norm=norm, tokens=progress["tokens"],
@@ -186,12 +186,12 @@ def accumulate(
     """
     denominator = sum(group.weight for group in batch)
     done = Step(blame=[0.0] * len(batch))
-    order = passes(model, range(len(batch)), lambda index: _family(batch[index]), settings)
-    mine = order[rank::world]
+    families = [group.family for group in batch]
+    passes = family_passes(model, families, settings.micro_tokens, packed=settings.layout == "prefix")
+    mine = passes[rank::world]
     for part in mine:
         loss = torch.zeros((), device=model.device)
-        families = [_family(batch[index]) for index in part]
-        scored = score_families(model, families, settings.layout, most=kept_tokens(settings))
+        scored = score_families(model, [families[i] for i in part], settings.layout, most=kept_tokens(settings))
         for index, scores in zip(part, scored, strict=True):
             group = batch[index]
             own = kway_loss(
@@ -204,7 +204,7 @@ def accumulate(
             done.blame[index] = float(not math.isfinite(float(own.detach())))
         loss.backward()
         done.loss += float(loss.detach())
-    sharding.even_out([model], len(mine), -(-len(order) // world))
+    sharding.even_out([model], len(mine), -(-len(passes) // world))
     return done
 
 
@@ -218,23 +218,6 @@ def pairs_of(group: Group, ties: str) -> list[Group]:
             completions = [group.completions[i], group.completions[j]]
             found.append(replace(group, completions=completions, ranks=ranks, heights=heights))
     return found
-
-
-def _family(group: Group) -> Family:
-    return group.prompt, group.completions
-
-
-def _tokens(item: Group) -> int:
-    return item.tokens
-
-
-def _pairs(group: Group, ties: str) -> int:
-    """Pairs that the loss counts; a tie that teaches "equal" is one pair."""
-    return round(float(pair_targets(group.ranks, ties).sum()))
-
-
-def _teaches(group: Group, ties: str) -> bool:
-    return _pairs(group, ties) > 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from transformers import PreTrainedModel
 from training.engine import data, reward_report
 from training.engine.data import Dialogue, Group
 from training.engine.errors import RunError
-from training.engine.layout import Family
 from training.engine.optimizer import listed
 from training.engine.runtime import Run
 from training.engine.scoring import score_all
@@ -24,7 +23,7 @@ def evaluate(
     """What held-out rankings say of the model (reward_report), those of the labelers left out apart."""
     if not groups:
         return {}
-    scored = score_all(run, model, [(group.prompt, group.completions) for group in groups], "eval")
+    scored = score_all(run, model, [group.family for group in groups], "eval")
     judged = list(zip(groups, scored, strict=True))
     finite = [one for one in judged if all(map(math.isfinite, one[1]))]
     figures = reward_report.report([one for one in finite if one[0].labeler not in left_out])
@@ -45,7 +44,7 @@ def evaluate(
 def set_bias(run: Run, model: PreTrainedModel, spoken: data.Selection[Dialogue]) -> dict[str, float | int]:
     """Shift all scores so that demonstrations have mean 0 (IG C.2); without any, the bias stays 0."""
     chosen, beyond = data.within_budget(
-        spoken.items, run.settings.max_bias_tokens, lambda item: item.tokens, seed=run.settings.seed
+        spoken.items, run.settings.max_bias_tokens, data.token_count, seed=run.settings.seed
     )
     if not chosen:
         run.report.note("The snapshot has no training demonstration that fits, so scores keep the bias 0.")
@@ -54,7 +53,7 @@ def set_bias(run: Run, model: PreTrainedModel, spoken: data.Selection[Dialogue])
         f"The bias is set on {len(chosen):,} demonstrations. Left out: {spoken.left_out_long:,} over "
         f"{run.settings.max_length:,} tokens; {beyond:,} beyond the token budget."
     )
-    families: list[Family] = [(item.prompt, [item.completion]) for item in chosen]
+    families = [item.family for item in chosen]
 
     def mean() -> float:
         return sum(scores[0] for scores in score_all(run, model, families, "bias")) / len(families)

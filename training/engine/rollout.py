@@ -17,6 +17,7 @@ from training.engine.episodes import Episodes
 from training.engine.errors import RunError
 from training.engine.learner import Learner
 from training.engine.models import decode_completion
+from training.engine.passes import micro_batches
 from training.engine.sampling import Sampled, row_seed, sample
 
 Passes = list[list[list[int]]]
@@ -214,7 +215,7 @@ def _passes(learner: Learner, answers: list[Sampled], rows: Iterable[int]) -> li
 
     Padding counts where the policy cannot read packed rows.
     """
-    return data.micro_batches(
+    return micro_batches(
         rows, learner.run.settings.micro_tokens, lambda row: len(answers[row].prompt + answers[row].tokens),
         padded=not has_tree_attention(learner.models.policy),
     )  # fmt: skip

@@ -6,18 +6,13 @@ first position (encoder.py).
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
-
 import torch
 from transformers import PreTrainedModel
 
-from training.engine import data, encoder, heads
-from training.engine.attention import has_tree_attention
-from training.engine.config import RewardSettings
-from training.engine.data import Item
+from training.engine import encoder, heads
 from training.engine.layout import Family, lay
-from training.engine.runtime import Run, all_sum
+from training.engine.passes import read_all
+from training.engine.runtime import Run
 
 
 def score_families(
@@ -35,40 +30,9 @@ def score_families(
     return list(scores.split([len(completions) for _, completions in families]))
 
 
-@torch.no_grad()
 def score_all(run: Run, model: PreTrainedModel, families: list[Family], phase: str) -> list[list[float]]:
     """Scores of all families in their order, forwarded by length, shared out over the ranks."""
-    order = passes(model, range(len(families)), families.__getitem__, run.settings)
-    flat = [0.0] * sum(len(completions) for _, completions in families)
-    starts = [0]
-    for _, completions in families:
-        starts.append(starts[-1] + len(completions))
-    for done, part in enumerate(order):
-        run.report.progress(phase, done, len(order))
-        if done % run.world == run.rank:
-            for index, scores in zip(
-                part, score_families(model, [families[i] for i in part], run.settings.layout), strict=True
-            ):
-                flat[starts[index] : starts[index + 1]] = scores.tolist()
-    run.report.progress(phase, len(order), len(order))
-    flat = all_sum(run, flat)
-    return [flat[start:end] for start, end in itertools.pairwise(starts)]
-
-
-def passes(
-    model: PreTrainedModel, items: Iterable[Item], family: Callable[[Item], Family], settings: RewardSettings
-) -> list[list[Item]]:
-    """Cut items into forward passes of at most `micro_tokens`, counted in the layout that `score_families` uses."""
-    if settings.layout == "prefix" and has_tree_attention(model):
-        return data.micro_batches(items, settings.micro_tokens, lambda item: _packed(family(item)), padded=False)
-    return data.micro_batches(
-        items, settings.micro_tokens, lambda item: _width(family(item)), lines=lambda item: len(family(item)[1])
+    layout = run.settings.layout
+    return read_all(
+        run, model, families, lambda part: score_families(model, part, layout), phase, packed=layout == "prefix"
     )
-
-
-def _packed(family: Family) -> int:
-    return len(family[0]) + sum(map(len, family[1]))
-
-
-def _width(family: Family) -> int:
-    return len(family[0]) + max(map(len, family[1]))

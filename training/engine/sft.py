@@ -29,6 +29,7 @@ from training.engine.lora import add_lora, merge
 from training.engine.losses import rows_cross_entropy
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
+from training.engine.passes import micro_batches
 from training.engine.pretrain import Row, pretrain_draw, pretrain_rows
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.settings.fields import kept_tokens
@@ -171,7 +172,7 @@ def accumulate(run: Run, model: PreTrainedModel, batch: list[Dialogue], text: Se
         weight = share / (1 - share) * denominator / sum(len(row) - 1 for row in text)
         batch = batch + [Dialogue("", [], row, weight) for row in text]
         denominator /= 1 - share
-    passes = data.micro_batches(batch, most, _tokens, padded=not has_tree_attention(model))
+    passes = micro_batches(batch, most, _tokens, padded=not has_tree_attention(model))
     mine = passes[run.rank :: run.world]
     total = 0.0
     for part in mine:
@@ -237,7 +238,7 @@ def evaluate(run: Run, model: PreTrainedModel, dialogues: list[Dialogue], *, ste
         return None
     total = 0.0
     padded = not has_tree_attention(model)
-    passes = data.micro_batches(dialogues, run.settings.micro_tokens, _tokens, padded=padded)
+    passes = micro_batches(dialogues, run.settings.micro_tokens, _tokens, padded=padded)
     for done, part in enumerate(passes):
         run.report.progress("eval", done, len(passes))
         if done % run.world == run.rank:
