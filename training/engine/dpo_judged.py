@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from training.engine import accuracy, episodes
+from training.engine import episodes
 from training.engine.data import Group, Question
 from training.engine.held_out import answers_to
 from training.engine.implicit_rewards import all_logprobs, implicit_rewards
 from training.engine.lora import without_adapters
-from training.engine.losses import kway_loss, pair_targets
 from training.engine.models import load_policy
 from training.engine.passes import micro_batches
+from training.engine.reward_report import accuracy_of, order_figures
 from training.engine.runtime import Run, all_sum
 from training.engine.sampling import Sampled
 from training.engine.vocabulary_kl import vocabulary_kl
@@ -36,25 +36,11 @@ def evaluate(
         own = all_logprobs(run, model, valid, "eval")
         with reference() as frozen:
             theirs = all_logprobs(run, frozen, valid, "eval")
-        rewards = [
-            implicit_rewards(torch.tensor(mine, dtype=torch.float64), reference_logprobs, run.settings.beta)
-            for mine, reference_logprobs in zip(own, theirs, strict=True)
+        judged = [
+            (group, implicit_rewards(torch.tensor(mine, dtype=torch.float64), other, run.settings.beta).tolist())
+            for group, mine, other in zip(valid, own, theirs, strict=True)
         ]
-        losses = [float(kway_loss(r, pair_targets(group.ranks))) for r, group in zip(rewards, valid, strict=True)]
-        measured = accuracy.pair_accuracy([(r.tolist(), g.ranks) for r, g in zip(rewards, valid, strict=True)])
-        figures |= {
-            "valid_loss": round(sum(losses) / len(losses), 5),
-            "valid_accuracy": round(measured.accuracy, 5),
-            "valid_pairs": measured.pairs,
-            "valid_groups": measured.groups,
-            "tie_rule": accuracy.TIE_RULE,
-        }
-        if measured.low is not None:
-            figures |= {
-                "valid_accuracy_low": round(measured.low, 5),
-                "valid_accuracy_high": round(measured.high, 5),
-                "interval_rule": accuracy.INTERVAL_RULE,
-            }
+        figures |= order_figures(judged, accuracy_of(judged))
     if questions:
         answers = answers_to(run, model, tokenizer, questions)
         nats = kl(model, reference, answers, run.settings.micro_tokens)

@@ -1,5 +1,7 @@
 """What a reward model's held-out rankings say of it: flat figures and tables, from scores alone.
 
+`order_figures` are those that a policy's implicit rewards share.
+
 Every share comes with its number of pairs, its interval and the rule for ties. Small classes are shown as they are:
 their intervals say how little they tell.
 """
@@ -37,23 +39,13 @@ def report(judged: Sequence[Judged]) -> dict[str, Any]:
     """Figures of `valid_…`, and under "tables" a list of rows each for answers, category, length, labelers and
     calibration. Empty where no pair has an order.
     """
-    measured = _accuracy(judged)
+    measured = accuracy_of(judged)
     if measured is None:
         return {}
-    losses = [
-        float(kway_loss(torch.tensor(scores, dtype=torch.float64), pair_targets(group.ranks)))
-        for group, scores in judged
-        if len(set(group.ranks)) > 1
-    ]
     tied = sum(tied_pairs(group.ranks) for group, _ in judged)
     taus = [tau for group, scores in judged if (tau := kendall_tau(scores, group.ranks)) is not None]
     bins = calibration_bins([pair for group, scores in judged for pair in confidences(scores, group.ranks)])
-    figures: dict[str, Any] = {
-        "valid_loss": round(sum(losses) / len(losses), 5),
-        "valid_accuracy": round(measured.accuracy, 5),
-        "valid_pairs": measured.pairs,
-        "valid_groups": measured.groups,
-        "tie_rule": TIE_RULE,
+    figures = order_figures(judged, measured) | {
         "valid_tied_pairs": tied,
         "valid_accuracy_ties_half": round(
             (measured.accuracy * measured.pairs + tied / 2) / (measured.pairs + tied), 5
@@ -63,12 +55,6 @@ def report(judged: Sequence[Judged]) -> dict[str, Any]:
     }
     if taus:
         figures["kendall_tau"] = round(sum(taus) / len(taus), 5)
-    if measured.low is not None:
-        figures |= {
-            "valid_accuracy_low": round(measured.low, 5),
-            "valid_accuracy_high": round(measured.high, 5),
-            "interval_rule": INTERVAL_RULE,
-        }
     figures["tables"] = {
         "answers": _classes(judged, lambda group: len(group.ranks)),
         "category": _classes(judged, lambda group: group.category or "none"),
@@ -83,9 +69,37 @@ def report(judged: Sequence[Judged]) -> dict[str, Any]:
     return figures
 
 
+def accuracy_of(judged: Sequence[Judged]) -> PairAccuracy | None:
+    """How far scores order rankings as people did; None where no pair has an order."""
+    return pair_accuracy([(scores, group.ranks) for group, scores in judged])
+
+
+def order_figures(judged: Sequence[Judged], measured: PairAccuracy) -> dict[str, Any]:
+    """What holds of scores of any kind: their mean loss, and their accuracy (`accuracy_of`) with its interval."""
+    losses = [
+        float(kway_loss(torch.tensor(scores, dtype=torch.float64), pair_targets(group.ranks)))
+        for group, scores in judged
+        if len(set(group.ranks)) > 1
+    ]
+    figures: dict[str, Any] = {
+        "valid_loss": round(sum(losses) / len(losses), 5),
+        "valid_accuracy": round(measured.accuracy, 5),
+        "valid_pairs": measured.pairs,
+        "valid_groups": measured.groups,
+        "tie_rule": TIE_RULE,
+    }
+    if measured.low is not None:
+        figures |= {
+            "valid_accuracy_low": round(measured.low, 5),
+            "valid_accuracy_high": round(measured.high, 5),
+            "interval_rule": INTERVAL_RULE,
+        }
+    return figures
+
+
 def fold_figures(judged: Sequence[Judged]) -> dict[str, Any]:
     """Accuracy on the rankings of labelers who were left out of training: `fold_accuracy`, its pairs and interval."""
-    measured = _accuracy(judged)
+    measured = accuracy_of(judged)
     if measured is None:
         return {}
     row = _row("", measured)
@@ -102,14 +116,10 @@ def agreement_figures(meta: dict[str, Any]) -> dict[str, Any]:
     return {name: found[key] for key, name in names.items() if found.get(key) is not None}
 
 
-def _accuracy(judged: Sequence[Judged]) -> PairAccuracy | None:
-    return pair_accuracy([(scores, group.ranks) for group, scores in judged])
-
-
 def _classes(judged: Sequence[Judged], class_of: Callable[[Group], Any]) -> list[Row]:
     rows = []
     for label in sorted({class_of(group) for group, _ in judged}):
-        measured = _accuracy([one for one in judged if class_of(one[0]) == label])
+        measured = accuracy_of([one for one in judged if class_of(one[0]) == label])
         if measured is not None:
             rows.append(_row(str(label), measured))
     return rows
