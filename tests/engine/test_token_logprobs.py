@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.engine import token_logprobs
-from training.engine.token_logprobs import chosen_logprobs
+from training.engine.token_logprobs import drawn_logprobs
 
 
 def plain(logits, tokens, temperature):
@@ -21,7 +21,7 @@ def test_values_and_gradients_are_those_of_a_log_softmax(numbers, temperature, m
     torch.manual_seed(0)
     logits = (5 * torch.randn(11, 37, dtype=torch.float64)).requires_grad_()
     tokens, slopes = torch.randint(37, (11,)), torch.randn(11, dtype=torch.float64)
-    ours, theirs = chosen_logprobs(logits, tokens, temperature), plain(logits, tokens, temperature)
+    ours, theirs = drawn_logprobs(logits, tokens, temperature), plain(logits, tokens, temperature)
     for mine, expected in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, expected, atol=1e-12, rtol=1e-12)
     assert not ours[1].requires_grad
@@ -32,7 +32,7 @@ def test_values_and_gradients_are_those_of_a_log_softmax(numbers, temperature, m
 def test_by_hand():
     """Logits 0 and ln 3 are ¼ and ¾: entropy ln 4 − ¾ ln 3, and d log π₁ / d logits = (−¼, ¼)."""
     logits = torch.tensor([[0.0, math.log(3)]], dtype=torch.float64, requires_grad=True)
-    logprobs, entropy = chosen_logprobs(logits, torch.tensor([1]))
+    logprobs, entropy = drawn_logprobs(logits, torch.tensor([1]))
     logprobs.sum().backward()
     assert logprobs.exp().tolist() == pytest.approx([0.75])
     assert entropy.tolist() == pytest.approx([math.log(4) - 0.75 * math.log(3)])
@@ -41,10 +41,10 @@ def test_by_hand():
 
 def test_large_logits_do_not_overflow_and_low_precision_is_read_in_fp32():
     logits = torch.tensor([[1e4, 0.0, -1e4]], requires_grad=True)
-    logprobs, entropy = chosen_logprobs(logits, torch.tensor([0]))
+    logprobs, entropy = drawn_logprobs(logits, torch.tensor([0]))
     assert (logprobs.tolist(), entropy.tolist()) == ([0.0], [0.0])
     low = torch.tensor([[0.0, 1.0]], dtype=torch.bfloat16, requires_grad=True)
-    logprobs, _ = chosen_logprobs(low, torch.tensor([1]))
+    logprobs, _ = drawn_logprobs(low, torch.tensor([1]))
     logprobs.sum().backward()
     assert logprobs.dtype == torch.float32
     assert float(logprobs) == pytest.approx(-math.log(1 + math.exp(-1)), abs=1e-6)
@@ -53,5 +53,5 @@ def test_large_logits_do_not_overflow_and_low_precision_is_read_in_fp32():
 
 def test_a_logit_that_is_not_a_number_is_not_hidden():
     logits = torch.tensor([[0.0, math.nan], [0.0, 1.0]])
-    logprobs, entropy = chosen_logprobs(logits, torch.tensor([0, 0]))
+    logprobs, entropy = drawn_logprobs(logits, torch.tensor([0, 0]))
     assert torch.isfinite(logprobs).tolist() == torch.isfinite(entropy).tolist() == [False, True]

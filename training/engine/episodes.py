@@ -20,7 +20,7 @@ from training.engine.layout import Family, lay
 from training.engine.lora import without_adapters
 from training.engine.ppo_math import length_mask
 from training.engine.sampling import Sampled
-from training.engine.token_logprobs import chosen_logprobs
+from training.engine.token_logprobs import drawn_logprobs
 from training.engine.value_head import ValueHead
 from training.engine.vocabulary_kl import vocabulary_kl
 
@@ -148,7 +148,7 @@ def read(
 ) -> Reading:
     """One forward pass of a policy over the answers, with the values of a head on it."""
     states, tokens = answer_states(policy, answers)
-    logprobs, entropy = chosen_logprobs(policy.get_output_embeddings()(states), tokens, temperature)
+    logprobs, entropy = drawn_logprobs(policy.get_output_embeddings()(states), tokens, temperature)
     mask = _mask(answers, states.device)
     values = None if head is None else _spread(head(states), mask)
     return Reading(_spread(logprobs, mask), entropy, states, values)

@@ -1,4 +1,7 @@
-"""log π of chosen tokens over a large vocabulary, a piece at a time: the logits are the largest tensor of a pass."""
+"""log π of chosen tokens over a large vocabulary, a piece at a time: the logits are the largest tensor of a pass.
+
+`token_logprobs` is for tokens that the policy drew: it also gives the entropy and divides by a temperature.
+"""
 
 from __future__ import annotations
 

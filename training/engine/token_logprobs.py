@@ -3,6 +3,8 @@
 Taken plainly, a log-softmax over the vocabulary keeps N × V numbers for the backward pass and its entropy reads them
 twice more from memory: 13 GB for 64 answers of 1,024 tokens and 49,152 words. Here each few rows are worked on while
 they are in the cache, and nothing but the logits and one number a row is kept: the backward pass computes π again.
+
+`logprobs` is for training on given tokens: without entropy or temperature it need not keep the logits either.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ _NUMBERS = {"cpu": 1 << 19}  # of a chunk: what stays in a core's cache
 _ELSEWHERE = 1 << 27
 
 
-def chosen_logprobs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+def drawn_logprobs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """log π of the tokens [N] and the entropy of π in nats [N], of logits [N, V]; π = softmax(logits / temperature).
 
     In fp32 at least. The entropy has no gradient: it is for the report.
