@@ -11,10 +11,10 @@ import torch
 from exchange.records import Message
 from experiments.runs import BASE, ROOT, Model
 from training.engine import data
+from training.engine.dialogues import dialogue_loss
 from training.engine.layout import Family
 from training.engine.models import encode_completion, encode_prompt, load_policy, load_reward
 from training.engine.scoring import score_families
-from training.engine.sft import dialogue_loss
 
 _WHERE: dict[str, Any] = {"base_model": BASE, "models_dir": str(ROOT / "var" / "models")}
 _HOW: dict[str, Any] = {"dtype": torch.bfloat16, "device": torch.device("cpu")}

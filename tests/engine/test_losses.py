@@ -8,8 +8,8 @@ import torch
 from tests.engine.conftest import in_double
 from training.engine.base import tiny_model
 from training.engine.data import Dialogue
+from training.engine.dialogues import dialogue_loss
 from training.engine.losses import kway_loss, pair_targets, rows_cross_entropy
-from training.engine.sft import dialogue_loss
 
 
 def explicit(scores: list[float], pairs: list[tuple[int, int, float]]) -> tuple[float, list[float]]:

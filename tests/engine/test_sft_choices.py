@@ -16,6 +16,7 @@ from training.engine import sft
 from training.engine.base import tiny_model
 from training.engine.config import settings_for
 from training.engine.data import Dialogue
+from training.engine.dialogues import dialogue_loss
 from training.engine.layout import share_prompts
 from training.engine.reporter import Reporter
 from training.engine.runtime import Run
@@ -85,8 +86,8 @@ def test_a_neighbour_changes_nothing_bitwise(model):
     model.float()
     other = Dialogue("z", [], [90, 91, 92, 93, 2, 94], 1.0, [False] * 6)
     alone, beside = (
-        sft.dialogue_loss(model, [DIALOGUES[0], Dialogue("b", [], DIALOGUES[1].completion, 1.0, [False] * 6)]),
-        sft.dialogue_loss(model, [DIALOGUES[0], other]),
+        dialogue_loss(model, [DIALOGUES[0], Dialogue("b", [], DIALOGUES[1].completion, 1.0, [False] * 6)]),
+        dialogue_loss(model, [DIALOGUES[0], other]),
     )
     assert alone.item() == beside.item()
 

@@ -30,6 +30,7 @@ from tests.engine.two_processes import two_processes
 from training.engine import sft
 from training.engine.base import resolve_base
 from training.engine.data import Dialogue
+from training.engine.dialogues import dialogue_loss
 from training.engine.models import encode_completion, encode_prompt, load_policy, set_dropout
 from training.engine.runtime import execute
 
@@ -113,14 +114,14 @@ def test_dropout_changes_a_training_pass_and_0_does_not(models_dir):
     inputs = {"base_model": "tiny", "models_dir": str(models_dir)}
     model, _ = load_policy(inputs, None, dtype=torch.float32, device=torch.device("cpu"))
     dialogues = [Dialogue("a", [5, 6, 7, 8], [9, 10, 11, 2])]
-    plain = sft.dialogue_loss(model, dialogues).item()
+    plain = dialogue_loss(model, dialogues).item()
     model.train()
     torch.manual_seed(1)
     set_dropout(model, 0.2)
-    first, second = (sft.dialogue_loss(model, dialogues).item() for _ in range(2))
+    first, second = (dialogue_loss(model, dialogues).item() for _ in range(2))
     assert len({plain, first, second}) == 3
     set_dropout(model, 0.0)
-    assert [sft.dialogue_loss(model, dialogues).item() for _ in range(2)] == [plain, plain]
+    assert [dialogue_loss(model, dialogues).item() for _ in range(2)] == [plain, plain]
 
 
 def test_the_budget_leaves_out_and_says_so(make_snapshot, run_script):

@@ -11,15 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from training.engine import data, sharding
-from training.engine.attention import has_tree_attention
+from training.engine.dialogues import dialogue_loss, dialogue_passes, text_dialogues
 from training.engine.errors import RunError
-from training.engine.layout import lay
-from training.engine.losses import rows_cross_entropy
-from training.engine.passes import micro_batches
 from training.engine.pretrain import Row, pretrain_draw, pretrain_rows
 from training.engine.runtime import Run, all_sum
 from training.engine.sampling import row_seed
@@ -55,22 +51,14 @@ class Pretraining:
         return pretrain_draw(self.rows, count, self.seed, step)
 
 
-def loss(model: PreTrainedModel, rows: list[list[int]]) -> Tensor:
-    """Σ −log p of each row's tokens after its first, a scalar."""
-    layout = lay(model, [([], [row]) for row in rows])
-    hidden = layout.hidden(model)[layout.predictors]
-    weights = torch.ones(len(layout.targets), device=model.device)
-    return rows_cross_entropy(hidden, model.get_output_embeddings(), layout.targets, weights)
-
-
 def accumulate(run: Run, model: PreTrainedModel, rows: list[list[int]], gamma: float) -> float:
     """Add γ · ∇ of the rows' mean loss a token, this rank's share; return its part of that mean, to be summed up."""
     tokens = sum(len(row) - 1 for row in rows)
     total = 0.0
-    passes = _passes(run, model, rows)
+    passes = dialogue_passes(model, text_dialogues(rows), run.settings.micro_tokens)
     mine = passes[run.rank :: run.world]
     for part in mine:
-        mean = loss(model, part) / tokens
+        mean = dialogue_loss(model, part) / tokens
         (gamma * mean).backward()
         total += float(mean.detach())
     sharding.even_out([model], len(mine), -(-len(passes) // run.world))
@@ -82,10 +70,5 @@ def evaluate(run: Run, model: PreTrainedModel, rows: list[list[int]]) -> float:
     """The rows' mean loss a token, in nats, over all ranks."""
     tokens = sum(len(row) - 1 for row in rows)
     with sharding.whole(model):
-        mine = _passes(run, model, rows)[run.rank :: run.world]
-        return all_sum(run, [sum(float(loss(model, part)) for part in mine)])[0] / tokens
-
-
-def _passes(run: Run, model: PreTrainedModel, rows: list[list[int]]) -> list[list[list[int]]]:
-    padded = not has_tree_attention(model)
-    return micro_batches(rows, run.settings.micro_tokens, len, padded=padded)
+        mine = dialogue_passes(model, text_dialogues(rows), run.settings.micro_tokens)[run.rank :: run.world]
+        return all_sum(run, [sum(float(dialogue_loss(model, part)) for part in mine)])[0] / tokens

@@ -23,13 +23,11 @@ from training.engine.attention import has_tree_attention
 from training.engine.best import Best
 from training.engine.config import SFTSettings
 from training.engine.data import Dialogue
+from training.engine.dialogues import dialogue_loss, dialogue_passes, text_dialogues
 from training.engine.errors import RunError
-from training.engine.layout import lay
 from training.engine.lora import add_lora, merge
-from training.engine.losses import rows_cross_entropy
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
-from training.engine.passes import micro_batches
 from training.engine.pretrain import Row, pretrain_draw, pretrain_rows
 from training.engine.runtime import Clock, Result, Run, all_sum, run_main
 from training.engine.settings.fields import kept_tokens
@@ -55,11 +53,11 @@ def main(run: Run) -> Result:
     found = data.demonstrations(folder, tokenizer, split="train", **read)
     if not found.items:
         raise RunError(f"The snapshot has no training demonstration of at most {settings.max_length:,} tokens.")
-    train, beyond = data.within_budget(found.items, settings.max_train_tokens, _tokens, seed=settings.seed)
+    train, beyond = data.within_budget(found.items, settings.max_train_tokens, data.token_count, seed=settings.seed)
     held = data.demonstrations(folder, tokenizer, split="valid", **read)
-    valid, unread = data.within_budget(held.items, settings.max_eval_tokens, _tokens, seed=settings.seed)
+    valid, unread = data.within_budget(held.items, settings.max_eval_tokens, data.token_count, seed=settings.seed)
     report.note(
-        f"Training on {len(train):,} demonstrations ({sum(map(_tokens, train)):,} tokens). Left out: "
+        f"Training on {len(train):,} demonstrations ({sum(map(data.token_count, train)):,} tokens). Left out: "
         f"{found.left_out_long:,} over {settings.max_length:,} tokens; {beyond:,} beyond the token budget."
     )
     report.note(
@@ -110,7 +108,7 @@ def main(run: Run) -> Result:
             norm = optimizer.step(lr=lr, max_norm=settings.max_grad_norm)
             run.report.lap("update")
             divergence.check(norm, f"Step {step + 1}", report, () if math.isfinite(norm) else culprits(model, batch))
-            progress["tokens"] += sum(map(_tokens, batch)) + sum(map(len, rows))
+            progress["tokens"] += sum(map(data.token_count, batch)) + sum(map(len, rows))
             progress |= {"step": step + 1, "clock": clock.seconds, **divergence.progress}
             report.metrics(
                 step + 1, loss=all_sum(run, [loss])[0], lr=lr, grad_norm=norm, tokens=progress["tokens"],
@@ -165,14 +163,13 @@ def accumulate(run: Run, model: PreTrainedModel, batch: list[Dialogue], text: Se
     One denominator for the whole step: neither micro-batches nor ranks may change what a token weighs. Rows of
     pretraining `text` have `pretrain_share` of the loss, whatever their number, and the demonstrations the rest.
     """
-    most = run.settings.micro_tokens
     denominator = sum(item.weight * _learned(item) for item in batch)
     if text:
         share = run.settings.pretrain_share
         weight = share / (1 - share) * denominator / sum(len(row) - 1 for row in text)
-        batch = batch + [Dialogue("", [], row, weight) for row in text]
+        batch = batch + text_dialogues(text, weight)
         denominator /= 1 - share
-    passes = micro_batches(batch, most, _tokens, padded=not has_tree_attention(model))
+    passes = dialogue_passes(model, batch, run.settings.micro_tokens)
     mine = passes[run.rank :: run.world]
     total = 0.0
     for part in mine:
@@ -181,24 +178,6 @@ def accumulate(run: Run, model: PreTrainedModel, batch: list[Dialogue], text: Se
         total += float(loss.detach())
     sharding.even_out([model], len(mine), -(-len(passes) // run.world))
     return total
-
-
-def dialogue_loss(
-    model: PreTrainedModel, dialogues: list[Dialogue], *, weighted: bool = True, most: int | None = None
-) -> torch.Tensor:
-    """Σ over the learned tokens of −log p, each times its demonstration's weight where `weighted`.
-
-    `most` tokens a pass are kept whole for the backward pass (see Layout.hidden).
-    """
-    layout = lay(model, [(item.prompt, [item.completion]) for item in dialogues])
-    learned = torch.tensor([wanted for item in dialogues for wanted in item.targets], device=model.device)
-    weights = torch.tensor(
-        [item.weight if weighted else 1.0 for item in dialogues for wanted in item.targets if wanted],
-        dtype=torch.float64,
-        device=model.device,
-    )
-    hidden = layout.hidden(model, most=most)[layout.predictors[learned]]
-    return rows_cross_entropy(hidden, model.get_output_embeddings(), layout.targets[learned], weights)
 
 
 @torch.no_grad()
@@ -237,8 +216,7 @@ def evaluate(run: Run, model: PreTrainedModel, dialogues: list[Dialogue], *, ste
     if not tokens:
         return None
     total = 0.0
-    padded = not has_tree_attention(model)
-    passes = micro_batches(dialogues, run.settings.micro_tokens, _tokens, padded=padded)
+    passes = dialogue_passes(model, dialogues, run.settings.micro_tokens)
     for done, part in enumerate(passes):
         run.report.progress("eval", done, len(passes))
         if done % run.world == run.rank:
@@ -258,10 +236,6 @@ def _text_a_step(train: list[Dialogue], settings: SFTSettings) -> int:
 
 def _learned(item: Dialogue) -> int:
     return sum(item.targets)
-
-
-def _tokens(item: Dialogue) -> int:
-    return item.tokens
 
 
 if __name__ == "__main__":
