@@ -1,4 +1,4 @@
-"""The run directory from the engine's side: config.json in; metrics.jsonl, result.json out; and the devices.
+"""The run directory from the engine's side: config.json in; metrics.jsonl, result.json out.
 
 `run_main` is what every script ends with: it reads the configuration, prepares device, precision, seed and ranks,
 calls the script's `main(run)` and turns whatever happens into result.json and an exit code.
@@ -29,6 +29,7 @@ import transformers
 from training.engine import answer_file, memory, stopping, trackers
 from training.engine import config as settings_module
 from training.engine.answer_file import failure, finite_figures
+from training.engine.device import own_device, precision
 from training.engine.errors import RunError, RunStopped
 from training.engine.rehearsal import Ended, Rehearsal
 from training.engine.reporter import Reporter
@@ -165,11 +166,11 @@ def open_run(kind: str, directory: Path, *, dry_run: bool = False) -> Run:
         if not inputs.get(name) and not (name == "policy" and name in inputs):
             raise RunError(f"A run of kind {kind} needs {_article(name)}.")
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    device = _device()
+    device = own_device()
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     seed_everything(settings.seed)
-    dtype = _dtype(settings.dtype, device)
+    dtype = precision(settings.dtype, device)
     names = trackers.wanted()
     if dry_run:
         names, report, directory = [], Rehearsal(device, rank == 0), directory / "dry-run"
@@ -207,27 +208,6 @@ def all_sum(run: Run, values: list[float]) -> list[float]:
     total = torch.tensor(values, dtype=torch.float64, device=run.device)
     dist.all_reduce(total)
     return total.tolist()
-
-
-def supports_bf16(device: torch.device) -> bool:
-    """Whether bf16 matrix products are native on the device: a GPU that says so, or AVX512-BF16 or AMX on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def _device() -> torch.device:
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    torch.cuda.set_device(local)
-    return torch.device("cuda", local)
-
-
-def _dtype(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.bfloat16 if supports_bf16(device) else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
