@@ -131,7 +131,7 @@ def test_two_rankings_of_one_id_have_references_of_their_own(chain, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"dtype": "bf16"}, {"lora_rank": 8, "lora_alpha": 128, "learning_rate": 0.05}]
+    "options", [{}, {"dtype": "bf16"}, {"lora_rank": 8, "lora_alpha": 128, "learning_rate": 0.005, "epochs": 12}]
 )
 def test_it_learns_the_rankings_and_leaves_a_plain_policy(chain, options):
     ran = chain.run("dpo", {**LEARN, **options}, policy=chain.sft)
