@@ -65,6 +65,15 @@ def main() -> None:
     drawn, held = (answers("known-drawn", told, sft, K, split=split, **ROOM) for split in ("train", "valid"))
     ranked = snapshot_of(pairs, rankings(told, [*drawn, *held]))
     judge = trained("known-reward", "reward", ranked, {"max_train_tokens": 0, "max_eval_groups": 0}, policy=sft)
+    table = Table(ranked, judge.model)
+    spoken = judged(judge.model, ranked, held)
+    table.reference = means(spoken)
+    table.add("base", table.answered("base", None))
+    table.add("SFT", spoken, kl=0.0)
+    table.add(f"best of {K} of SFT", best_of(spoken, K), kl=math.log(K) - (K - 1) / K)
+    if options.dpo:
+        settings = {"max_train_tokens": 0, "eval_prompts": 48, "response_length": LONGEST}
+        table.add_run("DPO", trained("known-dpo", "dpo", ranked, settings, policy=sft))
     runs = {
         f"PPO, β = {beta:g}, {episodes:,} episodes": trained(
             f"known-ppo-{beta:g}-{episodes}", "ppo", ranked, {**PPO, "episodes": episodes, "kl_beta": beta},
@@ -73,17 +82,8 @@ def main() -> None:
         for episodes in EPISODES for beta in BETAS
     }  # fmt: skip
     curve(runs)
-    table = Table(ranked, judge.model)
-    spoken = judged(judge.model, ranked, held)
-    table.reference = means(spoken)
-    table.add("base", table.answered("base", None))
-    table.add("SFT", spoken, kl=0.0)
-    table.add(f"best of {K} of SFT", best_of(spoken, K), kl=math.log(K) - (K - 1) / K)
     for name, done in runs.items():
         table.add_run(name, done)
-    if options.dpo:
-        settings = {"max_train_tokens": 0, "eval_prompts": 48, "response_length": LONGEST}
-        table.add_run("DPO", trained("known-dpo", "dpo", ranked, settings, policy=sft))
     table.show(judge)
 
 
