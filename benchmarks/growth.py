@@ -5,8 +5,9 @@
 SmolLM2-135M in bf16, forward, backward and optimizer. Each line of the first table changes one of K = 4, P = 128,
 R = 64 and one prompt a step; its seconds are the median of some steps after one of warm-up, and `a token` says what
 grows by itself: where it stays, a step is its tokens, where it falls, the optimizer is shared by more of them. The
-second table is SFT on eight dialogues of 32 to 328 tokens, with the same cores as threads of one process or as
-processes of one thread each, under torchrun and gloo. Writes benchmarks/out/growth.json.
+second table is SFT on 16 dialogues of 32 to 328 tokens, with the same cores as threads of one process or as
+processes of one thread each, under torchrun and gloo; a step waits for the process with the largest share of its
+tokens. Writes benchmarks/out/growth.json.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from benchmarks.reward import END, ROOT, VOCABULARY, busy, peak_memory, run
 USUAL = {"K": 4, "P": 128, "R": 64, "prompts": 1}
 SERIES = {"K": (2, 4, 6, 9), "P": (0, 128, 512, 1024), "R": (16, 64, 256), "prompts": (1, 4, 16)}
 STEPS = 4
-MICRO_TOKENS = 512  # SFT: several passes a step, so that processes have something to share
+MICRO_TOKENS = 512  # SFT: several passes a step, which processes share out
 
 
 def main() -> None:
@@ -51,9 +52,10 @@ def main() -> None:
         print(f"{line['changed']:>12} {line['tokens']:7} {line['seconds']:7.2f} "
               f"{1000 * line['seconds'] / line['tokens']:11.2f}")  # fmt: skip
     shared = [{"processes": 1, "threads": cores, **sft(1, cores)}, {"processes": cores, "threads": 1, **sft(cores, 1)}]
-    print(f"{'processes':>12} {'threads':>7} {'s/step':>7} {'GiB each':>11}")
+    print(f"{'processes':>12} {'threads':>7} {'s/step':>7} {'GiB each':>11} {'largest share':>14}")
     for line in shared:
-        print(f"{line['processes']:12} {line['threads']:7} {line['seconds']:7.2f} {line['peak_memory_gib']:11.1f}")
+        print(f"{line['processes']:12} {line['threads']:7} {line['seconds']:7.2f} {line['peak_memory_gib']:11.1f} "
+              f"{line['share']:14.0%}")  # fmt: skip
     out = ROOT / "benchmarks" / "out" / "growth.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({"cores": cores, "reward": grown, "sft": shared}, indent=1))
@@ -65,11 +67,13 @@ def main() -> None:
 def sft(processes: int, threads: int) -> dict[str, Any]:
     """SFT's step under torchrun."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    before = os.environ.copy()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
         return run([*command, "-m", "benchmarks.growth", "--side", "sft"])
     finally:
-        del os.environ["OMP_NUM_THREADS"]
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def measure_reward() -> dict[str, Any]:
@@ -121,6 +125,7 @@ def measure_sft() -> dict[str, Any]:
     from benchmarks.sft import batches
     from training.engine.config import settings_for
     from training.engine.data import Dialogue
+    from training.engine.dialogues import dialogue_passes
     from training.engine.models import load_policy
     from training.engine.optimizer import MasterAdamW
     from training.engine.reporter import Reporter
@@ -137,13 +142,18 @@ def measure_sft() -> dict[str, Any]:
     optimizer = MasterAdamW(model, lower=model, dtype=torch.bfloat16)
     settings = settings_for("sft", "cpu", {"micro_tokens": MICRO_TOKENS})
     one = Run("sft", Path("."), inputs, settings, Reporter(None), torch.device("cpu"), torch.bfloat16, rank, world)
-    dialogues = [Dialogue(str(number), *pair) for number, pair in enumerate(batches(1)[0])]
+    dialogues = [Dialogue(str(number), *pair) for batch in batches(2) for number, pair in enumerate(batch)]
+    sizes = [sum(item.tokens for item in part) for part in dialogue_passes(model, dialogues, MICRO_TOKENS)]
 
     def step() -> None:
         accumulate(one, model, dialogues)
         optimizer.step(lr=4e-5, max_norm=1.0)
 
-    return {"seconds": median_seconds(step), "peak_memory_gib": peak_memory()}
+    share = max(sum(sizes[first::world]) for first in range(world)) / sum(sizes)
+    found = {"seconds": median_seconds(step), "peak_memory_gib": peak_memory(), "share": share}
+    if world > 1:
+        dist.destroy_process_group()
+    return found
 
 
 def median_seconds(step: Callable[[], None]) -> float:

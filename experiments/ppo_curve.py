@@ -36,7 +36,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 DPO = {"max_train_tokens": 0, "max_length": 320, "learning_rate": 4e-5, "eval_prompts": PROMPTS, "response_length": 48}
 DPOS: dict[str, dict[str, Any]] = {
-    "DPO": {}, "DPO, three passes": {"epochs": 3}, "DPO, three passes, β = .02": {"epochs": 3, "beta": 0.02},
+    "DPO": {}, "DPO, three epochs": {"epochs": 3}, "DPO, three epochs, β = .02": {"epochs": 3, "beta": 0.02},
 }  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def test_it_learns_the_rankings_and_leaves_a_plain_policy(chain, options):
     assert ran.code == 0, ran.result
     steps = [line["values"] for line in ran.of("metrics")]
     assert steps[0]["loss"] == pytest.approx(math.log(2), abs=1e-4 if options.get("dtype") != "bf16" else 0.05)
-    assert steps[-1]["loss"] < (0.69 if "lora_rank" in options else 0.6)
+    assert steps[-1]["loss"] < (0.63 if "lora_rank" in options else 0.6)
     assert ran.summary["valid_accuracy"] > 0.6
     assert ran.summary["valid_loss"] < math.log(2)
     assert (ran.summary["valid_groups"], ran.summary["valid_pairs"]) == (3, 18)

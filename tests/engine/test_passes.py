@@ -3,7 +3,7 @@
 import pytest
 
 from training.engine.base import tiny_model
-from training.engine.layout import share_prompts
+from training.engine.layout import lay, share_prompts
 from training.engine.passes import family_passes, micro_batches
 
 
@@ -28,7 +28,9 @@ def test_families_count_as_they_are_laid_out():
     model, families = tiny_model(), [([5, 6, 7], [[8, 2], [8, 9, 9, 2]]), ([5], [[8, 8, 9, 9, 2]])]
 
     def fewest_tokens_of_one_pass(**options):
-        return next(most for most in range(99) if len(family_passes(model, families, most, **options)) == 1)
+        most = next(most for most in range(99) if len(family_passes(model, families, most, **options)) == 1)
+        assert lay(model, families, **options).ids.numel() == most
+        return most
 
     assert fewest_tokens_of_one_pass() == 2 * 7 + 7
     assert share_prompts(model.eval())

@@ -17,7 +17,7 @@ from exchange import envelope, snapshot
 from exchange.records import Demonstration, Message, Prompt, RankingGroup
 from training.engine import rules
 from training.engine.errors import RunError
-from training.engine.layout import Family
+from training.engine.layout import Family, family_tokens
 from training.engine.losses import margin_heights
 from training.engine.models import encode_completion, encode_prompt
 from training.engine.turns import encode_turns
@@ -40,7 +40,7 @@ class Dialogue:
 
     @property
     def tokens(self) -> int:
-        return len(self.prompt) + len(self.completion)
+        return family_tokens(self.family)
 
     @property
     def family(self) -> Family:
@@ -75,7 +75,7 @@ class Group:
     @property
     def tokens(self) -> int:
         """Tokens of the shared-prefix layout: the prompt once, every completion once."""
-        return len(self.prompt) + sum(map(len, self.completions))
+        return family_tokens(self.family)
 
     @property
     def family(self) -> Family:

@@ -14,7 +14,7 @@ from training.engine.held_out import answers_to
 from training.engine.implicit_rewards import all_logprobs, implicit_rewards
 from training.engine.lora import without_adapters
 from training.engine.models import load_policy
-from training.engine.passes import micro_batches
+from training.engine.passes import family_passes
 from training.engine.reward_report import accuracy_of, order_figures
 from training.engine.runtime import Run, all_sum
 from training.engine.sampling import Sampled
@@ -27,7 +27,10 @@ def evaluate(
     run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, valid: list[Group],
     questions: list[Question], *, step: int,
 ) -> dict[str, float | int | str]:  # fmt: skip
-    """How implicit rewards order held-out rankings, with its interval, and the KL to the reference."""
+    """How implicit rewards order held-out rankings, with its interval, and the KL to the reference.
+
+    Each ranking of `valid` has a pair that is no tie.
+    """
     if not valid and not questions:
         return {}
     reference = as_reference(run, model)
@@ -56,7 +59,8 @@ def evaluate(
 def kl(model: PreTrainedModel, reference: Reference, answers: list[Sampled], micro_tokens: int) -> float:
     """Σ over the answers of their KL to the reference in nats, exact in each state in which a token was drawn."""
     total = 0.0
-    for part in micro_batches(answers, micro_tokens, lambda answer: len(answer.prompt + answer.tokens)):
+    for places in family_passes(model, episodes.families_of(answers), micro_tokens):
+        part = [answers[place] for place in places]
         own, _ = episodes.answer_states(model, part)
         with reference() as frozen:
             theirs, _ = episodes.answer_states(frozen, part)

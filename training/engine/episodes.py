@@ -156,13 +156,13 @@ def read(
 
 def answer_states(policy: PreTrainedModel, answers: Sequence[Sampled]) -> tuple[Tensor, Tensor]:
     """The last hidden states [N, d] in which the answers' tokens were drawn, row after row, and those tokens [N]."""
-    layout = lay(policy, _families(answers))
+    layout = lay(policy, families_of(answers))
     return layout.hidden(policy)[layout.predictors], layout.targets
 
 
 def answer_values(value: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor:
     """The value [b, T] of the state before each of the answers' tokens, 0 in the padding, by a model of its own."""
-    layout = lay(value, _families(answers))
+    layout = lay(value, families_of(answers))
     values = heads.score(value, layout.hidden(value)[layout.predictors])
     return _spread(values, _mask(answers, values.device))
 
@@ -172,11 +172,11 @@ def answer_scores(reward: PreTrainedModel, answers: Sequence[Sampled]) -> Tensor
 
     An answer that was cut off gets an end token for the reading: elsewhere the model never learned to score.
     """
-    layout = lay(reward, _families(answers, end=reward.config.eos_token_id))
+    layout = lay(reward, families_of(answers, end=reward.config.eos_token_id))
     return heads.score(reward, layout.hidden(reward)[layout.ends])
 
 
-def _families(answers: Sequence[Sampled], end: int | None = None) -> list[Family]:
+def families_of(answers: Sequence[Sampled], end: int | None = None) -> list[Family]:
     """The answers for one forward pass; with `end` that token behind those that were cut off."""
     cut = [] if end is None else [end]
     return [(list(a.prompt), [[*a.tokens, *(cut if a.finish == "length" else [])]]) for a in answers]

@@ -24,6 +24,12 @@ from training.engine.heads import body
 Family = tuple[list[int], Sequence[list[int]]]  # a prompt and its completions, token ids
 
 
+def family_tokens(family: Family) -> int:
+    """Tokens of the shared-prefix layout: the prompt once, every completion once."""
+    prompt, completions = family
+    return len(prompt) + sum(map(len, completions))
+
+
 @dataclass(frozen=True)
 class Layout:
     """One forward pass. ids and positions are (rows, length); ends (N,), predictors and targets (ΣR,) are flat."""

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from training.engine.attention import has_tree_attention
-from training.engine.layout import Family
+from training.engine.layout import Family, family_tokens
 from training.engine.runtime import Run, all_sum
 
 Item = TypeVar("Item")
@@ -44,10 +44,13 @@ def micro_batches(
 def family_passes(
     model: PreTrainedModel, families: Sequence[Family], max_tokens: int, *, packed: bool = True
 ) -> list[list[int]]:
-    """The places of families, cut into forward passes of at most `max_tokens`, counted as `lay` lays them out."""
+    """The places of families, cut into forward passes of at most `max_tokens`, counted as `lay` lays them out.
+
+    The two tokens that an encoder's rows have besides are not counted.
+    """
     places = range(len(families))
     if packed and has_tree_attention(model):
-        return micro_batches(places, max_tokens, lambda place: _packed(families[place]), padded=False)
+        return micro_batches(places, max_tokens, lambda place: family_tokens(families[place]), padded=False)
     return micro_batches(
         places, max_tokens, lambda place: _width(families[place]), lines=lambda place: len(families[place][1])
     )
@@ -60,7 +63,8 @@ def read_all(
 ) -> list[list[float]]:  # fmt: skip
     """The numbers (K,) that `read` finds for each family's completions, in the families' order and on every rank.
 
-    `read` is given one forward pass of families at a time; each pass is read by one rank.
+    `read` is given one forward pass of families at a time, without gradients; each pass is read by one rank. Ranks
+    make different numbers of passes, so a sharded model must be whole (`sharding.whole`).
     """
     passes = family_passes(model, families, run.settings.micro_tokens, packed=packed)
     starts = list(itertools.accumulate((len(completions) for _, completions in families), initial=0))
@@ -73,10 +77,6 @@ def read_all(
     run.report.progress(phase, len(passes), len(passes))
     flat = all_sum(run, flat)
     return [flat[start:end] for start, end in itertools.pairwise(starts)]
-
-
-def _packed(family: Family) -> int:
-    return len(family[0]) + sum(map(len, family[1]))
 
 
 def _width(family: Family) -> int:

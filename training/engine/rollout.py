@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from training.engine import data, episodes, ppo_math, ppo_report, rules, sharding
-from training.engine.attention import has_tree_attention
 from training.engine.config import PPOSettings
 from training.engine.data import Question
 from training.engine.episodes import Episodes
 from training.engine.errors import RunError
 from training.engine.learner import Learner
 from training.engine.models import decode_completion
-from training.engine.passes import micro_batches
+from training.engine.passes import family_passes
 from training.engine.sampling import Sampled, row_seed, sample
 
 Passes = list[list[list[int]]]
@@ -215,7 +214,7 @@ def _passes(learner: Learner, answers: list[Sampled], rows: Iterable[int]) -> li
 
     Padding counts where the policy cannot read packed rows.
     """
-    return micro_batches(
-        rows, learner.run.settings.micro_tokens, lambda row: len(answers[row].prompt + answers[row].tokens),
-        padded=not has_tree_attention(learner.models.policy),
-    )  # fmt: skip
+    rows = list(rows)
+    families = episodes.families_of([answers[row] for row in rows])
+    passes = family_passes(learner.models.policy, families, learner.run.settings.micro_tokens)
+    return [[rows[place] for place in part] for part in passes]

@@ -16,7 +16,7 @@ from training.engine.data import Question
 from training.engine.errors import RunError
 from training.engine.held_out import answers_to, validation_questions
 from training.engine.models import load_reward
-from training.engine.passes import micro_batches
+from training.engine.passes import family_passes
 from training.engine.runtime import Run, all_sum
 from training.engine.words import difference
 
@@ -48,6 +48,6 @@ class Judge:
         """The mean score of the model's answers, drawn with the same seeds each time; the model is in eval mode."""
         answers = answers_to(run, model, self.tokenizer, self.questions)
         total = 0.0
-        for part in micro_batches(answers, run.settings.micro_tokens, lambda a: len(a.prompt + a.tokens)):
-            total += float(episodes.answer_scores(self.reward, part).sum())
+        for places in family_passes(self.reward, episodes.families_of(answers), run.settings.micro_tokens):
+            total += float(episodes.answer_scores(self.reward, [answers[place] for place in places]).sum())
         return all_sum(run, [total])[0] / len(self.questions)

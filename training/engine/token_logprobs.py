@@ -4,7 +4,7 @@ Taken plainly, a log-softmax over the vocabulary keeps N × V numbers for the ba
 twice more from memory: 13 GB for 64 answers of 1,024 tokens and 49,152 words. Here each few rows are worked on while
 they are in the cache, and nothing but the logits and one number a row is kept: the backward pass computes π again.
 
-`logprobs` is for training on given tokens: without entropy or temperature it need not keep the logits either.
+`logprobs` is for training on given tokens: without entropy or temperature it keeps no logits of many rows either.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def drawn_logprobs(logits: Tensor, tokens: Tensor, temperature: float = 1.0) -> 
 
     In fp32 at least. The entropy has no gradient: it is for the report.
     """
-    logprobs, entropy = _Chosen.apply(logits, tokens, temperature)
+    logprobs, entropy = _Drawn.apply(logits, tokens, temperature)
     return logprobs, entropy
 
 
-class _Chosen(torch.autograd.Function):
+class _Drawn(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, tokens: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         wide = torch.promote_types(logits.dtype, torch.float32)
