@@ -32,6 +32,7 @@ from labeling.models import (
     Task,
     TaskCompletion,
 )
+from labeling.services.forms import rating_form_add
 from people.models import AccessToken, Membership, Project, Role, User
 from training.models import Checkpoint, PublishedSnapshot, Run
 
@@ -60,6 +61,7 @@ def make_world(folder):
 def labeled(project, labeler):
     ProjectSetup.objects.create(project=project)
     Instructions.objects.create(project=project, version=1, text="Be kind.")
+    rating_form_add(project=project, fields=[{"name": "usable", "label": "Usable", "type": "flag"}])
     prompt = Prompt.objects.create(
         project=project, external_id="1", messages=[{"role": "user", "content": "Why?"}], author="a", split="train"
     )
