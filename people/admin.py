@@ -27,11 +27,31 @@ def _manages_any(request: HttpRequest) -> bool:
     return user.is_staff and projects_for(user, MANAGING).exists()
 
 
+def _is_last_administrator(user: User | None) -> bool:
+    """Whether nobody could administer the platform without this user."""
+    if user is None or not (user.is_superuser and user.is_active):
+        return False
+    return not User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk).exists()
+
+
+class UserForm(UserChangeForm):
+    """A user as superusers change one."""
+
+    def clean(self) -> dict[str, Any]:
+        """Raises ValidationError where nobody would be left who can administer the platform."""
+        cleaned = cast(dict[str, Any], super().clean())
+        before = User.objects.filter(pk=self.instance.pk).first()
+        keeps = all(cleaned.get(name) for name in ("is_superuser", "is_staff", "is_active"))
+        if not keeps and _is_last_administrator(before):
+            raise ValidationError("This is the last administrator; make another user a superuser first.")
+        return cleaned
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # the base is not generic at run time
     """Users, for superusers alone: managers know the people of their projects and bring in others by user name."""
 
-    form = UserChangeForm
+    form = UserForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "email", "is_active", "is_staff", "is_superuser", "is_simulated", "last_login"]
@@ -49,7 +69,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]  # the b
         """Superusers, whatever else staff may have been allowed."""
         return bool(cast(User, request.user).is_superuser)
 
-    has_change_permission = has_delete_permission = has_view_permission
+    has_change_permission = has_view_permission
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Superusers; nobody deletes the last of them."""
+        return self.has_view_permission(request) and not _is_last_administrator(obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Superusers."""

@@ -30,8 +30,6 @@ _MAGIC = {
     b"\xff\xd8\xff": "an image",
     b"GIF8": "an image",
     b"%PDF": "a PDF",
-    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
 }
 PARQUET = b"PAR1"
 
@@ -61,6 +59,8 @@ def check_head(path: Path, *, parquet: bool = False, table: bool = False) -> Non
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             raise FileError(f"The file is {what}, not lines of text.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FileError("The file is UTF-16 text; save it as UTF-8.")
     if b"\x00" in head:
         raise FileError("The file is binary, not lines of text.")
     if not table:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db.models import Count, QuerySet
 
-from labeling.models import Assignment, Flag, SkipKind
-from people.models import Project
+from labeling.models import Assignment, Flag, SkipKind, Task
+from people.models import Project, User
 
 
 def flags_of(project: Project, *, is_open: bool | None = None) -> QuerySet[Flag]:
@@ -14,6 +14,11 @@ def flags_of(project: Project, *, is_open: bool | None = None) -> QuerySet[Flag]
     if is_open is not None:
         flags = flags.filter(settled_at__isnull=is_open)
     return flags.order_by("-created_at", "-pk")
+
+
+def flags_by(labeler: User, task: Task) -> QuerySet[Flag]:
+    """The labeler's own flags on the task, oldest first, with who settled them."""
+    return Flag.objects.filter(task=task, raised_by=labeler).select_related("settled_by").order_by("created_at", "pk")
 
 
 def skips_of(project: Project, kind: str | None = None) -> QuerySet[Assignment]:

@@ -19,7 +19,9 @@ from labeling.models import Announcement, Post, Task
 from labeling.permissions import project_get
 from labeling.selectors.progress import announcements_for
 from labeling.selectors.talk import posts_for, questions_open, questions_settled, threads_of
+from labeling.selectors.troubles import flags_by
 from labeling.services.announcements import announcement_add, announcement_end
+from labeling.services.flags import flag_raise
 from labeling.services.posts import answer_give, answers_mark_seen, question_ask, questions_settle
 from labeling.views.workplace import assignment_own
 from people.access import MANAGING, REVIEWING, has_role
@@ -32,12 +34,16 @@ PAGE = 30
 @login_required
 @require_http_methods(["GET", "POST"])
 def label_talk(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """My questions on a task and the answers; POST asks one more. htmx gets the thread alone, for the workplace."""
+    """My questions and flags on a task, and the answers; POST adds one. htmx gets the thread alone."""
     assignment = assignment_own(request, pk)
     refusal = ""
     if request.method == "POST":
+        text = request.POST.get("text", "")
         try:
-            question_ask(assignment=assignment, labeler=_user(request), text=request.POST.get("text", ""))
+            if "flag" in request.POST:
+                flag_raise(assignment_id=pk, labeler=_user(request), note=text)
+            else:
+                question_ask(assignment=assignment, labeler=_user(request), text=text)
         except Refused as refused:
             refusal = str(refused)
         else:
@@ -48,6 +54,7 @@ def label_talk(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "project": assignment.task.project,
         "prompt": assignment.task.prompt,
         "posts": posts_for(_user(request), assignment.task),
+        "flags": flags_by(_user(request), assignment.task),
         "refusal": refusal,
         "text": request.POST.get("text", "") if refusal else "",
     }

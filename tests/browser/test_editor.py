@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from labeling.models import Assignment, Demonstration, DraftRevision
+from labeling.models import Assignment, Demonstration, DraftRevision, Flag
 from labeling.services.claims import assignment_claim_next
 from labeling.services.drafts import assignment_save_draft
 from tests.browser.conftest import PHONE, WIDE
@@ -186,7 +186,10 @@ def test_no_state_of_the_page_breaks_a_rule(desk, axe, size, dark):
     expect(page.locator(".draft-shown")).to_be_visible()
     page.wait_for_load_state()
     page.get_by_text("Ask the team about this task").click()
-    expect(page.get_by_label("Ask the reviewers and managers")).to_be_visible()
+    page.get_by_label("Ask the reviewers and managers").fill("The prompt ends in the middle of a word.")
+    page.get_by_role("button", name="Flag the task").click()
+    expect(page.get_by_text("You flagged this task")).to_be_visible()
+    assert Flag.objects.get().note == "The prompt ends in the middle of a word."
     assert axe(page) == []
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#preview")).to_contain_text("One two three")

@@ -111,7 +111,7 @@ def test_a_line_that_breaks_a_rule_is_named_with_the_rule(project, line, reason)
         (b"\x89PNG\r\n\x1a\n", "The file is an image, not lines of text."),
         (b"\x1f\x8b\x08\x00", "The file is compressed with gzip, not lines of text."),
         (b"%PDF-1.7", "The file is a PDF, not lines of text."),
-        ('"text"'.encode("utf-16"), "The file is UTF-16 text; save it as UTF-8, not lines of text."),
+        ('"text"'.encode("utf-16"), "The file is UTF-16 text; save it as UTF-8."),
         (b"abc\x00\x01\x02", "The file is binary, not lines of text."),
         (b'[{"text": "a"}, {"text": "b"}]\n', "The file is one JSON array; save one object a line (JSON Lines)."),
         (b'\xef\xbb\xbf\n [\n  "a"\n]', "The file is one JSON array; save one object a line (JSON Lines)."),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from labeling.models import Announcement, Demonstration, Feedback, InstructionsRead, Post, ProjectSetup, Task
+from labeling.models import Announcement, Demonstration, Feedback, Flag, InstructionsRead, Post, ProjectSetup, Task
 from labeling.services.claims import assignment_claim_next
 from labeling.services.demonstrations import demonstration_submit
-from people.models import Membership, Role
+from labeling.services.flags import flag_settle
+from people.models import Membership, Role, User
 from tests.labeling.work import make_demonstration_task, make_instructions, make_labeler, make_project, make_prompt
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +131,30 @@ def test_from_a_question_to_its_answer(ada, mia, written):
     assert "No brand." not in ada.get("/label/").content.decode()
 
 
+def test_a_flag_reaches_the_managers_and_its_answer_the_labeler(ada, mia, written):
+    url = f"/label/a/{written.pk}/talk/"
+    assert ada.post(url, {"text": " The second half is <b>missing</b>. ", "flag": "1"}).url == url
+    flag = Flag.objects.get()
+    assert (flag.task_id, flag.raised_by_id, flag.note) == (
+        written.task_id, written.labeler_id, "The second half is <b>missing</b>.",
+    )  # fmt: skip
+    assert "No question waits" in mia.get("/talk/everyday/").content.decode()
+    shown = ada.get(url).content.decode()
+    assert "The second half is &lt;b&gt;missing&lt;/b&gt;." in shown
+    assert "Settled" not in shown
+    flag_settle(flag_id=flag.pk, settled_by=User.objects.get(username="mia"), answer="Mended.")
+    shown = ada.get(url).content.decode()
+    assert "Settled" in shown
+    assert "Mended." in shown
+
+
+def test_a_flag_without_words_is_refused(ada, written):
+    answer = ada.post(f"/label/a/{written.pk}/talk/", {"text": " ", "flag": "1"})
+    assert answer.status_code == 400
+    assert "Say in a few words what is wrong with the task." in answer.content.decode()
+    assert not Flag.objects.exists()
+
+
 def test_a_refused_answer_comes_back_with_what_was_typed(ada, mia, written):
     ada.post(f"/label/a/{written.pk}/talk/", {"text": "Why?"})
     task = f"/talk/everyday/{written.task_id}/"
@@ -193,7 +218,7 @@ def test_the_number_of_queries_of_each_page(ada, mia, written, people, django_as
         (ada, "/label/", 12),
         (ada, "/label/history/?q=basil", 6),
         (ada, f"/label/history/{written.pk}/", 15),
-        (ada, f"/label/a/{written.pk}/talk/", 7),
+        (ada, f"/label/a/{written.pk}/talk/", 8),
         (ada, "/label/everyday/instructions/", 10),
         (mia, "/review/everyday/", 8),
         (mia, f"/review/everyday/{written.pk}/", 10),

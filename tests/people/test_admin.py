@@ -1,7 +1,10 @@
 """The admin of people: superusers see all, managing staff their own projects, others nothing."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -164,3 +167,36 @@ def test_a_superuser_makes_a_user_who_can_sign_in(client):
     )
     assert answer.status_code == 302, answer.context["errors"]
     assert User.objects.get(username="new").check_password("long-enough-7")
+
+
+def changed(user, **rights):
+    """The user form's answer, with these rights ticked."""
+    return {"username": user.username, **{name: "on" for name, given in rights.items() if given}}
+
+
+def test_nobody_takes_the_last_administrators_rights(client):
+    root, other = User.objects.create_superuser("root"), User.objects.create_user("other")
+    client.force_login(root)
+    url = f"/admin/people/user/{root.pk}/change/"
+    everything = {"is_active": True, "is_staff": True, "is_superuser": True}
+    for right in everything:
+        answer = client.post(url, changed(root, **{**everything, right: False}))
+        assert "This is the last administrator; make another user a superuser first." in answer.content.decode()
+    assert client.post(f"/admin/people/user/{root.pk}/delete/", {"post": "yes"}).status_code == 403
+    action = {"action": "delete_selected", "_selected_action": [root.pk, other.pk], "post": "yes"}
+    client.post("/admin/people/user/", action)
+    assert set(User.objects.filter(is_superuser=True, is_staff=True, is_active=True)) == {root}
+    User.objects.create_superuser("second")
+    assert client.post(url, changed(root, is_active=True)).status_code == 302
+    assert not User.objects.get(pk=root.pk).is_superuser
+
+
+def test_an_installation_without_an_administrator_gets_its_old_one_back(capsys):
+    User.objects.create_user("admin", is_active=False)
+    call_command("prepare")
+    password = re.search(r"Administrator: admin, password (\S+)", capsys.readouterr().out)[1]
+    admin = User.objects.get()
+    assert (admin.is_superuser, admin.is_staff, admin.is_active) == (True, True, True)
+    assert admin.check_password(password)
+    call_command("prepare")
+    assert "Administrator" not in capsys.readouterr().out

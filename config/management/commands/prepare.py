@@ -21,7 +21,10 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         User = get_user_model()
-        if not User.objects.filter(is_superuser=True).exists():
+        if not User.objects.filter(is_superuser=True, is_active=True).exists():
             password = secrets.token_urlsafe(12)
-            User.objects.create_superuser("admin", password=password)
+            admin, _ = User.objects.get_or_create(username="admin")  # one that lost its rights gets them back
+            admin.is_superuser = admin.is_staff = admin.is_active = True
+            admin.set_password(password)
+            admin.save()
             self.stdout.write(f"Administrator: admin, password {password}  (shown this once; it is stored nowhere)")
