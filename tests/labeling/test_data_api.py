@@ -22,16 +22,6 @@ from tests.labeling.data_api import client_of, jsonl, make_prompt
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def project() -> Project:
-    return Project.objects.create(slug="demo", name="Demo")
-
-
-@pytest.fixture
-def manager(project) -> APIClient:
-    return client_of(project, Role.MANAGER)
-
-
 STRANGER = "stranger"
 EVERYONE = {Role.LABELER: 200, Role.REVIEWER: 200, Role.ENGINEER: 200, Role.MANAGER: 200, STRANGER: 404}
 FOLLOWERS = {Role.LABELER: 403, Role.REVIEWER: 200, Role.ENGINEER: 200, Role.MANAGER: 200, STRANGER: 404}

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from rest_framework.test import APIClient
 
 from labeling.models import Import
-from people.models import Project, Role
+from people.models import Role
 from tests.labeling.data_api import client_of, jsonl
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project() -> Project:
-    return Project.objects.create(slug="demo", name="Demo")
-
-
-@pytest.fixture
-def manager(project) -> APIClient:
-    return client_of(project, Role.MANAGER)
 
 
 @pytest.mark.parametrize("role", [Role.LABELER, Role.ENGINEER, "stranger"])

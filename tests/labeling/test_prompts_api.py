@@ -7,20 +7,10 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from labeling.models import Completion, Demonstration, Prompt, Ranking
-from people.models import Project, Role, User
+from people.models import Role, User
 from tests.labeling.data_api import client_of, make_prompt
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project() -> Project:
-    return Project.objects.create(slug="demo", name="Demo")
-
-
-@pytest.fixture
-def manager(project) -> APIClient:
-    return client_of(project, Role.MANAGER)
 
 
 def test_prompts_are_searched(project, manager):
