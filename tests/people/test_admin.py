@@ -191,11 +191,12 @@ def test_nobody_takes_the_last_administrators_rights(client):
     assert not User.objects.get(pk=root.pk).is_superuser
 
 
-def test_an_installation_without_an_administrator_gets_its_old_one_back(capsys):
-    User.objects.create_user("admin", is_active=False)
+def test_an_installation_without_an_administrator_gets_one_of_a_free_name(capsys):
+    User.objects.create_user("admin")
     call_command("prepare")
-    password = re.search(r"Administrator: admin, password (\S+)", capsys.readouterr().out)[1]
-    admin = User.objects.get()
+    password = re.search(r"Administrator: admin2, password (\S+)", capsys.readouterr().out)[1]
+    assert not User.objects.get(username="admin").is_superuser
+    admin = User.objects.get(username="admin2")
     assert (admin.is_superuser, admin.is_staff, admin.is_active) == (True, True, True)
     assert admin.check_password(password)
     call_command("prepare")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from typing import Any
 
@@ -23,8 +24,8 @@ class Command(BaseCommand):
         User = get_user_model()
         if not User.objects.filter(is_superuser=True, is_active=True).exists():
             password = secrets.token_urlsafe(12)
-            admin, _ = User.objects.get_or_create(username="admin")  # one that lost its rights gets them back
-            admin.is_superuser = admin.is_staff = admin.is_active = True
-            admin.set_password(password)
-            admin.save()
-            self.stdout.write(f"Administrator: admin, password {password}  (shown this once; it is stored nowhere)")
+            # Whoever has a name already gets no rights by it.
+            names = itertools.chain(["admin"], (f"admin{number}" for number in itertools.count(2)))
+            name = next(name for name in names if not User.objects.filter(username=name).exists())
+            User.objects.create_superuser(name, password=password)
+            self.stdout.write(f"Administrator: {name}, password {password}  (shown this once; it is stored nowhere)")
