@@ -9,6 +9,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from knox.models import AbstractAuthToken
 
+from people.plain_text import printable
+
 
 class User(AbstractUser):
     """A person, or a simulated labeler, who signs in."""
@@ -22,7 +24,7 @@ class Project(models.Model):
     """What prompts, labels, snapshots and runs belong to."""
 
     slug = models.SlugField(unique=True, max_length=60)
-    name = models.CharField(max_length=120)
+    name = models.CharField(max_length=120, validators=[printable])
     description = models.TextField(blank=True)
     is_active = models.BooleanField(default=True, help_text="An inactive project hands out no tasks.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 
 from people.models import Project
+from people.plain_text import one_line
 
 
 class CompletionBatch(models.Model):
@@ -63,4 +64,4 @@ class Completion(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text[:80]
+        return one_line(self.text)

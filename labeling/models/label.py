@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from labeling.models.prompt import Provenance
+from people.plain_text import one_line
 
 
 class Label(models.Model):
@@ -67,7 +68,7 @@ class Demonstration(Label):
         ]
 
     def __str__(self) -> str:
-        return self.text[:80]
+        return one_line(self.text)
 
 
 class Ranking(Label):

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from people.models import Project
+from people.plain_text import one_line
 
 
 class Split(models.TextChoices):
@@ -139,5 +140,4 @@ class Prompt(models.Model):
         ]
 
     def __str__(self) -> str:
-        text = str(self.messages[-1]["content"]) if self.messages else ""
-        return text if len(text) <= 80 else text[:79] + "…"
+        return one_line(str(self.messages[-1]["content"])) if self.messages else ""

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from people.models import Project
+from people.plain_text import one_line
 
 
 class Flag(models.Model):
@@ -27,7 +28,7 @@ class Flag(models.Model):
         indexes = [models.Index(fields=["task"], condition=Q(settled_at=None), name="flag_open")]
 
     def __str__(self) -> str:
-        return self.note[:80]
+        return one_line(self.note)
 
 
 class Post(models.Model):
@@ -66,7 +67,7 @@ class Post(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text[:80]
+        return one_line(self.text)
 
 
 class Announcement(models.Model):
@@ -82,4 +83,4 @@ class Announcement(models.Model):
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
-        return self.text[:80]
+        return one_line(self.text)

@@ -1,5 +1,5 @@
-"""Every page, the admin's too: no rule of axe is broken and nothing runs out of the window, wide and light, and on a
-phone in the dark.
+"""Every page, the admin's too: no rule of axe is broken, nothing runs out of the window, and people's words from right
+to left do not reorder ours, wide and light, and on a phone in the dark.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from tests.browser.conftest import PHONE, WIDE
+from tests.browser.right_to_left import in_hebrew, reordered
 from tests.test_every_url import TABLE, address
 from tests.world import make_world
 
@@ -16,13 +17,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LOOKS = pytest.mark.parametrize(("size", "dark"), [(WIDE, False), (PHONE, True)], ids=["wide-light", "phone-dark"])
 # What the labeler alone may see; all else is looked at by the one who may see all.
 LABELERS = ("label-assignment", "label-compare", "label-entry", "label-talk", "label-revisions", "label-revision")
+MORE_FOR_LABELERS = ("label-home", "label-history", "label-instructions")  # show more to those who label
 
 
 @pytest.fixture
 def world(settings, tmp_path):
     settings.ARTIFACTS_URL = str(tmp_path / "artifacts")
     settings.RUNS_DIR = tmp_path / "runs"
-    return make_world(tmp_path)
+    world = make_world(tmp_path)
+    in_hebrew(world.project)
+    return world
 
 
 def pages(client, world, person, names):
@@ -40,7 +44,7 @@ def broken(page, axe, urls):
     found = {}
     for url in urls:
         answer = page.goto(url)
-        breaks = axe(page)
+        breaks = [*axe(page), *reordered(page)]
         if answer.status != 200 or not page.url.endswith(url):
             breaks.append(f"{answer.status} at {page.url}")
         if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
@@ -53,9 +57,9 @@ def broken(page, axe, urls):
 @LOOKS
 def test_pages(client, open_page, axe, world, size, dark):
     got = [name for name, row in TABLE.items() if row.startswith("GET") and not name.startswith("api-")]
-    theirs = list(pages(client, world, "labeler", LABELERS))
+    theirs = list(pages(client, world, "labeler", (*LABELERS, *MORE_FOR_LABELERS)))
     others = list(pages(client, world, "superuser", [name for name in got if name not in LABELERS]))
-    assert len(theirs) == 6, theirs
+    assert len(theirs) == 9, theirs
     assert len(others) >= 20, others
     assert broken(open_page("/label/", world.people["labeler"], size=size, dark=dark), axe, theirs) == {}
     assert broken(open_page("/", world.people["superuser"], size=size, dark=dark), axe, others) == {}

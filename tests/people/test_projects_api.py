@@ -58,6 +58,20 @@ def test_a_slug_that_cannot_be(client, boss, project, slug, reason):
     answer = post(client, "projects/", slug=slug, name="x")
     assert answer.status_code == 400
     assert answer.json() == {"detail": reason}
+
+
+@pytest.mark.parametrize("name", ["turned \u202e around", "isolated \u2067", "two\nlines", "no\u200bwidth"])
+def test_a_name_that_would_change_the_words_around_it(client, boss, name):
+    client.force_login(boss)
+    answer = post(client, "projects/", slug="beta", name=name)
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": "name: A name is one line without invisible characters."}
+    assert not Project.objects.filter(slug="beta").exists()
+
+
+def test_a_name_from_right_to_left(client, boss):
+    client.force_login(boss)
+    assert post(client, "projects/", slug="beta", name="שאלות 3").status_code == 201
     assert Project.objects.count() == 1
 
 

@@ -40,6 +40,11 @@ def test_names_are_given_by_kind_and_number(create, models):
     ]  # fmt: skip
 
 
+def test_a_name_has_no_invisible_characters(create):
+    with pytest.raises(Refused, match=r"^A run's name is one line without invisible characters\.$"):
+        create("sft", name="turned \u202e around")
+
+
 def test_the_settings_are_the_presets_with_what_was_changed(create):
     run = create(preset="small", settings={"epochs": "2"})  # text, as a form or a command gives it
     assert (run.preset, run.settings["epochs"], run.settings["learning_rate"]) == ("small", 2, 2e-5)

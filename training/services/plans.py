@@ -152,6 +152,8 @@ def _name(project: Project, name: str) -> str:
     name = " ".join(name.split())
     if len(name) > 120:
         raise Refused(f"A run's name has at most 120 characters, not {len(name)}.")
+    if not name.isprintable():
+        raise Refused("A run's name is one line without invisible characters.")
     if _GIVEN_NAME.fullmatch(name):
         raise Refused(f"Names like {name!r} are given by the platform; choose another or leave it empty.")
     if name and Run.objects.filter(project=project, name=name).exists():

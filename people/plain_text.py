@@ -1,0 +1,22 @@
+"""Other people's words within a sentence of ours: on one line, and unable to turn the words around them."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+
+# Unicode's embeddings, overrides and isolates (UAX 9 §2): without an end they change the order of what follows.
+# The marks that are single letters of no width (200E, 200F, 061C) and the joiners of emoji and Persian stay.
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+
+
+def one_line(text: str, longest: int = 80) -> str:
+    """The beginning of a text on one line of at most `longest` characters, without those that turn its direction."""
+    looked_at = text[: 4 * longest]
+    line = " ".join(looked_at.translate(_TURNING).split())
+    return line if len(line) <= longest and looked_at == text else line[: longest - 1] + "…"
+
+
+def printable(name: str) -> None:
+    """Validator of names. Raises ValidationError for one with invisible characters, turns of direction among them."""
+    if not name.isprintable():
+        raise ValidationError("A name is one line without invisible characters.", code="unprintable")
