@@ -4,10 +4,10 @@
         --prompts koala_test_set.jsonl
 
 A simulated labeler wants short answers to the point that end and do not repeat themselves. Of the files'
-demonstrations SFT learns the half that this labeler likes better, as people demonstrate what they want. Four answers
-of SFT are ranked by the utility plus Gumbel noise (a Plackett-Luce ranking). The reward model sees the rankings only,
-and PPO the reward model only (no penalty for a missing end). PPO, DPO and best of N are then judged by the utility
-itself, on prompts that nothing was trained on, with intervals over prompts.
+demonstrations SFT learns the quarter that this labeler likes best, as people demonstrate what they want. Four answers
+of SFT to half of the prompts are ranked by the utility plus Gumbel noise (a Plackett-Luce ranking). The reward model
+sees the rankings only, and PPO the reward model only (no penalty for a missing end). PPO, DPO and best of N are then
+judged by the utility itself, on prompts that nothing was trained on, with intervals over prompts.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ ROOM = {"response_length": LONGEST, "max_prompt_length": 88}
 PPO = {**ROOM, "value": "trunk", "learning_rate": 1e-4, "value_learning_rate": 4e-4, "missing_eos_penalty": 0.0,
        "eval_prompts": 48}  # fmt: skip
 DPO_EPOCHS = (1, 3)
+SFT = {"max_length": 192, "max_train_tokens": 0, "epochs": 4, "learning_rate": 1e-4}
 Means = dict[str, float]  # of each prompt
 
 
@@ -74,9 +75,9 @@ def main() -> None:
              for one in line["instances"][:1]]  # fmt: skip
     pairs += [(line["prompt"], "") for file in options.prompts for line in read_lines(file)]
     told = snapshot_of(wanted(pairs))
-    sft = trained("known-sft", "sft", told, {"max_length": 192, "max_train_tokens": 0, "epochs": 2}).model
+    sft = trained("known-sft", "sft", told, SFT).model
     drawn, held = (answers("known-drawn", told, sft, K, split=split, **ROOM) for split in ("train", "valid"))
-    ranked = snapshot_of(pairs, rankings(told, [*drawn, *held]))
+    ranked = snapshot_of(pairs, rankings(told, [*(one for one in drawn if is_ranked(one.prompt_id)), *held]))
     judge = trained("known-reward", "reward", ranked, {"max_train_tokens": 0, "max_eval_groups": 0}, policy=sft)
     table = Table(ranked, judge.model)
     spoken = judged(judge.model, ranked, held)
@@ -84,10 +85,6 @@ def main() -> None:
     table.add("base", table.answered("base", None))
     table.add("SFT", spoken, kl=0.0)
     table.add(f"best of {K} of SFT", best_of(spoken, K), kl=math.log(K) - (K - 1) / K)
-    if options.dpo:
-        for epochs in DPO_EPOCHS:
-            settings = {"max_train_tokens": 0, "eval_prompts": 48, "response_length": LONGEST, "epochs": epochs}
-            table.add_run(f"DPO, {epochs} epochs", trained("known-dpo", "dpo", ranked, settings, policy=sft))
     runs = {}
     for beta in BETAS:
         settings = {**PPO, "episodes": EPISODES, "kl_beta": beta}
@@ -95,14 +92,19 @@ def main() -> None:
         runs[name] = trained(f"known-ppo-{beta:g}", "ppo", ranked, settings, policy=sft, reward=judge.model)
         table.add_run(name, runs[name])
     curve(runs)
+    if options.dpo:
+        for epochs in DPO_EPOCHS:
+            settings = {"max_train_tokens": 0, "eval_prompts": 48, "response_length": LONGEST, "epochs": epochs}
+            table.add_run(f"DPO, epochs: {epochs}", trained("known-dpo", "dpo", ranked, settings, policy=sft))
     table.show(judge)
 
 
 def wanted(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The pairs of prompt and demonstration; of the half that the labeler likes less the demonstration is empty."""
-    worth = [utility(prompt, answer) for prompt, answer in pairs if answer.strip()]
-    median = statistics.median(worth)
-    return [(prompt, answer if utility(prompt, answer) >= median else "") for prompt, answer in pairs]
+    """The pairs of prompt and demonstration, without demonstrations below the quarter that the labeler likes best."""
+    least = statistics.quantiles([utility(prompt, answer) for prompt, answer in pairs if answer.strip()], n=4)[-1]
+    return [
+        (prompt, answer if answer.strip() and utility(prompt, answer) >= least else "") for prompt, answer in pairs
+    ]
 
 
 def curve(runs: dict[str, Done]) -> None:
@@ -162,6 +164,11 @@ class Table:
         head = ("model", "true utility", "95 %", "above SFT", "95 %", "prompts", "words", "full stop",
                 "reward model's score", "KL, nats", "echoes", "95 %")  # fmt: skip
         show("known_utility", head, self.rows, reward_model=judge.summary if judge else {})
+
+
+def is_ranked(prompt_id: str) -> bool:
+    """Whether the answers to a training prompt are ranked: half of the prompts, without regard to what they say."""
+    return int(prompt_id.removeprefix("p")) % 2 == 0
 
 
 def rankings(snapshot: Path, completions: Sequence[Completion]) -> list[RankingGroup]:
