@@ -166,9 +166,10 @@ _SAID = {
 
 def options_said(options: Mapping[str, Any]) -> str:
     """What a step was told, in a few words; limits that are not set are left out."""
-    said = (
-        _SAID[name].format(", ".join(options[name]) if isinstance(options[name], list) else options[name])
-        for name in _SAID
-        if options.get(name)
-    )
+    said = (_said(name, options[name]) for name in _SAID if options.get(name))
     return " · ".join(said)
+
+
+def _said(name: str, value: Any) -> str:
+    said = _SAID[name].format(", ".join(value) if isinstance(value, list) else value)
+    return said.removesuffix("s") if value == 1 else said

@@ -174,7 +174,10 @@ def _text(value: object, what: str, most: int, *, empty: bool = True) -> str:
         raise FormError(f"{what} is a text{'' if empty else ' that is not empty'}.")
     if len(value) > most:
         raise FormError(f"{what} is {len(value):,} characters long; at most {most} fit.")
-    return storable_text(value.strip())
+    text = storable_text(value.strip())
+    if not empty and not text.isprintable():
+        raise FormError(f"{what} is one line without invisible characters.")
+    return text
 
 
 def _value(field: Field, value: object) -> Any:

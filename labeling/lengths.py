@@ -28,7 +28,8 @@ def length_reason(
         (characters, min_characters, max_characters, "characters"),
     ):
         if found < least:
-            return f"{found:,} {unit.removesuffix('s') if found == 1 else unit}, at least {least:,} are asked for."
+            asked = f"at least {least:,} {'is' if least == 1 else 'are'} asked for"
+            return f"{found:,} {unit.removesuffix('s') if found == 1 else unit}, {asked}."
         if most and found > most:
-            return f"{found:,} {unit}, at most {most:,} are allowed."
+            return f"{found:,} {unit}, at most {most:,} {'is' if most == 1 else 'are'} allowed."
     return None

@@ -43,6 +43,7 @@ class ImportAdmin(OwnedAdmin):
         "state",
         "error",
         "counts",
+        "not_used",
         "problem_lines",
         "attempts",
         "requested_by",
@@ -50,7 +51,7 @@ class ImportAdmin(OwnedAdmin):
         "started_at",
         "finished_at",
     ]
-    readonly_fields = ["problem_lines", "attempts"]
+    readonly_fields = ["not_used", "problem_lines", "attempts"]
 
     @admin.display(description="Data page")
     def data_page(self, job: Import) -> SafeString:

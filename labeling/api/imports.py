@@ -41,11 +41,12 @@ class UnderwaySerializer(serializers.Serializer[Any]):
 
 
 class ImportSerializer(serializers.ModelSerializer[Import]):
-    """An import: where it stands, what it brought, and the first lines that were wrong."""
+    """An import: where it stands, what it brought, what it did not use, and the first lines that were wrong."""
 
     project = serializers.SlugField(source="project.slug", read_only=True)
     counts = serializers.DictField(child=serializers.IntegerField(), read_only=True)
     problems = ProblemSerializer(many=True, read_only=True)
+    not_used = serializers.CharField(read_only=True, help_text="Columns (keys of lines) that it does not know.")
     underway = serializers.SerializerMethodField(help_text="While it runs; else null.")
 
     class Meta:
@@ -60,6 +61,7 @@ class ImportSerializer(serializers.ModelSerializer[Import]):
             "counts",
             "problems",
             "problem_count",
+            "not_used",
             "error",
             "underway",
             "created_at",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchange.records import Message
+from labeling.formats.likeness import TREE_KEYS, other_format
 from labeling.formats.parsed import (
     LineError,
     ParsedCompletion,
@@ -34,8 +35,9 @@ def parse(path: Path, position: Position) -> Iterator[ParsedLine | Problem]:
 
 
 def _tree(value: object) -> Iterator[ParsedPrompt]:
-    if not isinstance(value, dict) or not {"message_tree_id", "prompt"} <= value.keys():
-        raise LineError("not an OASST tree: 'message_tree_id' and 'prompt' are expected")
+    if not isinstance(value, dict) or not value.keys() >= TREE_KEYS:
+        other = other_format(value, "oasst")
+        raise LineError(f"not an OASST tree: 'message_tree_id' and 'prompt' are expected{other}")
     root = _node(value["prompt"])
     author = field_text(root, "user_id") or field_text(value, "message_tree_id")
     waiting: list[tuple[_Node, tuple[Message, ...]]] = [(root, ())]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from exchange.records import Message
 from labeling.fewshot import EXAMPLES_MAX, expand
+from labeling.formats.likeness import other_format
 from labeling.formats.parquet import parse_parquet
 from labeling.formats.parsed import (
     LineError,
@@ -28,25 +29,42 @@ from labeling.formats.parsed import (
 )
 from labeling.formats.reading import PARQUET, Position, parse_json_lines
 from labeling.formats.tables import parse_csv
+from labeling.formats.unused import Unused
 
 _CONTENT = ("prompt", "text", "messages", "few_shot")
 _STRUCTURED = ("messages", "few_shot", "completions", "ranking")
+_PLAIN = ("id", "author", "organisation", "kind", "category", "source", "language", "demonstration")
+_KNOWN = frozenset({*_CONTENT, *_STRUCTURED, *_PLAIN})
 
 
 def parse(path: Path, position: Position) -> Iterator[ParsedLine | Problem]:
     """The prompts of each row. Raises FileError when a table lacks the needed column or names one twice."""
+
+    def line(value: object) -> Iterator[ParsedPrompt]:
+        note_unused(value, position.unused)
+        try:
+            yield from parse_value(value)
+        except LineError as error:
+            raise LineError(f"{error}{other_format(value, 'prompts')}") from error
+
     if is_table(path):
-        return parse_csv(path, position, parse_value, content=_CONTENT, structured=_STRUCTURED)
+        return parse_csv(path, position, line, content=_CONTENT, structured=_STRUCTURED)
     with path.open("rb") as stream:
         is_parquet = stream.read(len(PARQUET)) == PARQUET
     if is_parquet:
-        return parse_parquet(path, position, parse_value, content=_CONTENT, structured=_STRUCTURED)
-    return parse_json_lines(path, position, parse_value)
+        return parse_parquet(path, position, line, content=_CONTENT, structured=_STRUCTURED)
+    return parse_json_lines(path, position, line)
 
 
 def is_table(path: Path) -> bool:
     """Whether the file is read as CSV, with whatever delimiter."""
     return path.suffix in (".csv", ".tsv")
+
+
+def note_unused(value: object, unused: Unused) -> None:
+    """Note the keys of a parsed JSON value that `parse_value` does not look at."""
+    if isinstance(value, dict):
+        unused.add(name for name in value if name not in _KNOWN)
 
 
 def parse_value(value: object) -> Iterator[ParsedPrompt]:

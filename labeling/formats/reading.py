@@ -7,11 +7,13 @@ is one sentence.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from exchange.records import RecordError
 from labeling.formats.parsed import FileError, LineError, ParsedLine, ParsedPrompt, Problem
+from labeling.formats.unused import Unused
 
 MAX_LINE = 8 * 1024 * 1024  # bytes of a line or of a CSV record
 # What one line may become: a few bytes that repeat or nest others could otherwise fill the memory.
@@ -37,10 +39,11 @@ Parse = Callable[[object], Iterable[ParsedPrompt]]
 
 
 class Position:
-    """How far a file has been read: `read` bytes of it."""
+    """How far a file has been read: `read` bytes of it, and the columns that were `unused` so far."""
 
     def __init__(self) -> None:
         self.read = 0
+        self.unused = Unused()
 
 
 def check_head(path: Path, *, parquet: bool = False, table: bool = False) -> None:
@@ -141,10 +144,13 @@ def json_value(text: str) -> object:
         raise LineError(f"not valid JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}") from error
     except RecursionError as error:
         raise LineError("the JSON is nested too deeply") from error
-    except ValueError as error:
-        raise LineError(f"not valid JSON: {error}") from error
+    except LineError:
+        raise
+    except ValueError as error:  # Python's bound on the time that a whole number takes to be read
+        digits = sys.get_int_max_str_digits()
+        raise LineError(f"a whole number of the JSON has more than {digits:,} digits") from error
     return value
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON value")
+    raise LineError(f"not valid JSON: {name} is not a JSON value")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchange.records import Message
+from labeling.formats.likeness import TASK_KEYS, other_format
 from labeling.formats.parsed import LineError, ParsedDemonstration, ParsedLine, ParsedPrompt, Problem, field_text
 from labeling.formats.reading import Position, parse_json_lines
 
@@ -20,8 +21,9 @@ def parse(path: Path, position: Position) -> Iterator[ParsedLine | Problem]:
 
 
 def _task(value: object) -> Iterator[ParsedPrompt]:
-    if not isinstance(value, dict) or not {"id", "instruction", "instances"} <= value.keys():
-        raise LineError("not a Self-Instruct task: 'id', 'instruction' and 'instances' are expected")
+    if not isinstance(value, dict) or not value.keys() >= TASK_KEYS:
+        other = other_format(value, "self_instruct")
+        raise LineError(f"not a Self-Instruct task: 'id', 'instruction' and 'instances' are expected{other}")
     instances = value["instances"]
     if not isinstance(instances, list) or not instances or not all(isinstance(i, dict) for i in instances):
         raise LineError("'instances' must be a list of objects with input and output")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from labeling.formats.unused import unused_said
 from people.models import Project
 
 
@@ -30,6 +31,8 @@ class Import(models.Model):
     counts = models.JSONField(default=dict, blank=True, help_text="What was added, by kind.")
     problems = models.JSONField(default=list, blank=True, help_text="The first bad lines, with number and reason.")
     problem_count = models.PositiveIntegerField(default=0)
+    unused = models.JSONField(default=list, blank=True, help_text="The first columns that nothing was done with.")
+    unused_count = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False, help_text="How often a worker took it.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
@@ -42,3 +45,8 @@ class Import(models.Model):
 
     def __str__(self) -> str:
         return f"Import {self.pk} of {self.file_name}"
+
+    @property
+    def not_used(self) -> str:
+        """Which columns of the file nothing was done with, in one sentence; empty where there are none."""
+        return unused_said(self.unused, self.unused_count)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labeling.formats.parsed import ParsedLine, Problem
+from labeling.formats.unused import Unused
 from labeling.models import Import
 from labeling.services.prompts import Intake, Prepared
 
@@ -16,11 +17,12 @@ KEPT_PROBLEMS = 100
 
 @dataclass
 class Brought:
-    """What an import brought in, by kind, and the lines that it left out: the first of them, and how many."""
+    """What an import brought in, by kind, and what it left out: lines and columns, the first of them and how many."""
 
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
+    unused: Unused = field(default_factory=Unused)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -29,6 +31,8 @@ class Brought:
             "counts": dict(sorted(self.counts.items())),
             "problems": [{"line": problem.line, "reason": problem.reason} for problem in self.problems],
             "problem_count": self.problem_count,
+            "unused": self.unused.first,
+            "unused_count": self.unused.count,
         }
 
 

@@ -98,8 +98,8 @@ def _bring_in(job: Import) -> Brought:
     """Read the file in blocks and add them; all in the caller's transaction. Raises Failed."""
     prompts_lock(project=job.project, wait=True)
     intake = Intake(source=job, setup=project_setup_ensure(project=job.project))
-    brought = Brought()
     position = Position()
+    brought = Brought(unused=position.unused)
     progress = Reporter(job, total=_size(job))
     try:
         blocks = (block_prepare(items, intake=intake) for items in _blocks(job, position))

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from labeling.formats.prompts import parse_value
+from labeling.formats.prompts import note_unused, parse_value
 from labeling.formats.reading import parse_row
 from labeling.models import Import
 from labeling.services.import_blocks import Brought, Failed, block_add, block_prepare, check_brought
@@ -45,6 +45,8 @@ def prompts_post(*, project: Project, values: list[Any], on_error: str, user: Us
         started_at=now,
     )
     brought = Brought()
+    for value in values:
+        note_unused(value, brought.unused)
     try:
         intake = Intake(source=job, setup=project_setup_ensure(project=project))
         items = [parse_row(number, value, parse_value) for number, value in enumerate(values, start=1)]

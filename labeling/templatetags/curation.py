@@ -8,6 +8,7 @@ from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
 
 from labeling.curation_options import options_said
+from labeling.formats.unused import more_said
 from labeling.selectors.underway import Underway
 
 register = template.Library()
@@ -48,6 +49,12 @@ def _left(seconds: float) -> str:
 def entry(found: dict[int, Underway], pk: int) -> Underway | None:
     """The progress of one job."""
     return found.get(pk)
+
+
+@register.filter
+def more(first: list[str], count: int) -> str:
+    """How many columns were not used beside the first."""
+    return more_said(first, count)
 
 
 @register.filter

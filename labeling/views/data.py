@@ -7,6 +7,7 @@ from typing import cast
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -43,14 +44,15 @@ def data_project(request: HttpRequest, slug: str) -> HttpResponse:
     """Everything about a project's data on one page."""
     project = project_get(request.user, slug, MANAGING)
     shown = {"formats": NAMES.items(), "on_error": Import.OnError.choices}
-    return render(request, "labeling/data.html", {**shown, **_live(project)})
+    return render(request, "labeling/data.html", {**shown, **_live(request, project)})
 
 
 @login_required
 @require_GET
 def data_live(request: HttpRequest, slug: str) -> HttpResponse:
     """The part of the page that changes, which asks for itself again while a job is under way."""
-    return render(request, "labeling/data_live.html", _live(project_get(request.user, slug, MANAGING)))
+    project = project_get(request.user, slug, MANAGING)
+    return render(request, "labeling/data_live.html", _live(request, project))
 
 
 @login_required
@@ -90,8 +92,10 @@ def data_freeze(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("data-project", slug=slug)
 
 
-def _live(project: Project) -> dict[str, object]:
-    imports = list(Import.objects.filter(project=project).select_related("requested_by").order_by("-pk")[:SHOWN])
+def _live(request: HttpRequest, project: Project) -> dict[str, object]:
+    found = Import.objects.filter(project=project).select_related("requested_by").order_by("-pk")
+    page = Paginator(found, SHOWN).get_page(request.GET.get("page"))
+    imports = list(page)
     snapshots = list(Snapshot.objects.filter(project=project).select_related("requested_by").order_by("-pk")[:SHOWN])
     states = {job.state for job in imports} | {snapshot.state for snapshot in snapshots}
     overview = project_overview(project)
@@ -103,6 +107,7 @@ def _live(project: Project) -> dict[str, object]:
         "demonstrations_total": sum(overview.demonstrations.values()),
         "rankings_total": sum(overview.rankings.values()),
         "imports": imports,
+        "page": page,
         "underway": underway_of(running),
         "snapshots": snapshots,
         "batches": CompletionBatch.objects.filter(project=project).order_by("-pk")[:SHOWN],

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from labeling.models import CurationStep, Import, Prompt
@@ -86,6 +87,26 @@ def test_several_choices_are_read_and_none_is_refused(manager):
     page = manager.post("/data/demo/curation/run/", {"rule": "magic"}, follow=True)
     assert "There is no curation rule" in page.content.decode()
     assert CurationStep.objects.count() == 1
+
+
+def test_shares_and_limits_read_as_a_person_writes_them(project, manager):
+    CurationStep.objects.create(
+        project=project,
+        rule="language",
+        state="done",
+        seen=3,
+        filled=1,
+        options={"keep": [], "confidence": 1},
+        finished_at=timezone.now(),
+    )
+    run(project, "length", min_words=1, max_words=1, min_characters=1, max_characters=2000)
+    page = manager.get("/data/demo/curation/").content.decode()
+    assert re.findall(r"> ?([\d.]+ %)</span>", page) == ["100 %"] * 4  # imported, two steps, in use
+    assert "from 1 word · up to 1 word · from 1 character · up to 2,000 characters" in page
+    assert "1 language filled in of 3" in page
+    run(project, "exact")
+    page = manager.get("/data/demo/curation/").content.decode()
+    assert re.findall(r"> ?([\d.]+ %)</span>", page)[-2:] == ["66.7 %"] * 2
 
 
 def test_what_cannot_be_undone_is_said(project, manager):

@@ -27,9 +27,11 @@ def run(*arguments: str) -> tuple[str, str]:
 
 def test_import_and_freeze(tmp_path):
     path = tmp_path / "prompts.csv"
-    path.write_text("prompt,demonstration\nOne?,One.\nTwo?,\n,left out\n")
+    path.write_text("prompt,demonstration,note\nOne?,One.,\nTwo?,,hm\n,left out,\n")
     out, err = run("import_file", str(path), "--project=demo", "--format=prompts", "--on-error=skip")
-    assert out.endswith(": completions 0, demonstrations 1, prompts 2, rankings 0, tasks 1; lines left out 1.\n")
+    assert out.endswith(
+        ": completions 0, demonstrations 1, prompts 2, rankings 0, tasks 1; lines left out 1. Not used: “note”.\n"
+    )
     assert err.startswith("line 4: a prompt needs one of ")
     assert path.exists()
     digest = run("snapshot_freeze", "--project=demo")[0].strip()
@@ -46,7 +48,8 @@ def test_import_and_freeze(tmp_path):
         ),
         (
             ("import_file", "{path}", "--project=demo", "--format=oasst"),
-            "Line 1: not an OASST tree: 'message_tree_id' and 'prompt' are expected. Nothing was imported.",
+            "Line 1: not an OASST tree: 'message_tree_id' and 'prompt' are expected; the line looks like a plain "
+            "prompt: choose the format 'Prompts'. Nothing was imported.",
         ),
         (("snapshot_freeze", "--project=other"), "There is no project 'other'."),
         (

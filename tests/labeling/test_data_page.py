@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -142,13 +144,51 @@ def test_what_came_back_is_listed(project, manager):
     )
     CompletionBatch.objects.create(digest="b" * 64, project=project, error="The file x was changed.")
     page = manager.get("/data/demo/").content.decode()
-    assert '<a href="/runs/7/">Sample 7</a>' in page
+    assert '<a href="/runs/7/"><bdi>Sample 7</bdi></a>' in page
     assert "The file x was changed." in page
+
+
+def test_older_imports_are_reached_page_by_page(project, manager):
+    for number in range(21):
+        Import.objects.create(project=project, format="prompts", file_name=f"file {number}", path="x", state="done")
+    Import.objects.create(
+        project=Project.objects.create(slug="other"), format="prompts", file_name="foreign", path="x"
+    )
+    pages, address = [], "/data/demo/"
+    while address:
+        answer = manager.get(address)
+        pages.append([job.file_name for job in answer.context["imports"]])
+        page = answer.content.decode()
+        address = next(iter(re.findall(r'href="([^"]+)">Older<', page)), "")
+    assert [len(shown) for shown in pages] == [10, 10, 1]
+    assert [name for shown in pages for name in shown] == [f"file {number}" for number in reversed(range(21))]
+    assert '<span class="soft">3 of 3</span>' in page
+    assert 'href="/data/demo/?page=2">Newer<' in page
+    for nonsense in ("x", "-1", "99", "9" * 5000):
+        assert manager.get("/data/demo/", {"page": nonsense}).status_code == 200
+    assert client_of(project, Role.REVIEWER).get("/data/demo/?page=2").status_code == 403
+
+
+def test_a_page_of_older_imports_stays_while_a_job_is_under_way(project, manager):
+    for number in range(11):
+        Import.objects.create(project=project, format="prompts", file_name=f"file {number}", path="x", state="done")
+    Snapshot.objects.create(project=project)
+    page = manager.get("/data/demo/?page=2").content.decode()
+    (address,) = re.findall(r'hx-get="([^"]+)"', page)
+    live = manager.get(address).content.decode()
+    assert "file 0" in live
+    assert "file 10" not in live
+
+
+def test_few_imports_need_no_pages(project, manager):
+    Import.objects.create(project=project, format="prompts", file_name="x", path="x")
+    assert "Pages of imports" not in manager.get("/data/demo/").content.decode()
 
 
 def test_the_page_reads_a_fixed_number_of_times(project, manager, django_assert_max_num_queries):
     for number in range(12):
         Import.objects.create(project=project, format="prompts", file_name=f"{number}", path="x")
         Snapshot.objects.create(project=project)
-    with django_assert_max_num_queries(16):
-        manager.get("/data/demo/")
+    for address in ("/data/demo/", "/data/demo/?page=2"):
+        with django_assert_max_num_queries(16):
+            manager.get(address)

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from labeling.formats import NAMES
 from labeling.models import Import, Prompt
 from labeling.services.imports import import_create
 from people.models import Project
@@ -180,8 +181,49 @@ def test_an_upload_is_stored_under_a_name_of_our_own(project, name):
     ],
 )
 def test_a_file_of_another_format_says_what_was_expected(project, format, reason):
-    job = run_import(project, [{"prompt": "p"}], format=format)
+    job = run_import(project, [{"question": "p"}], format=format)
     assert job.error == f"Line 1: {reason}. Nothing was imported."
+
+
+TREE = {"message_tree_id": "t", "prompt": {"message_id": "m", "role": "prompter", "text": "?", "replies": []}}
+TASK = {"id": "seed_1", "instruction": "Add.", "instances": [{"input": "1 1", "output": "2"}]}
+LOOKS_LIKE = {
+    "oasst": "the line looks like an Open-Assistant message tree: choose the format 'OASST message trees'",
+    "self_instruct": "the line looks like a Self-Instruct task: choose the format 'Self-Instruct tasks'",
+    "prompts": "the line looks like a plain prompt: choose the format 'Prompts'",
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "format", "is_like"),
+    [
+        (TREE, "prompts", "oasst"),
+        (TASK, "prompts", "self_instruct"),
+        (TREE, "self_instruct", "oasst"),
+        (TASK, "oasst", "self_instruct"),
+        ({"prompt": "p"}, "oasst", "prompts"),
+        ("p", "self_instruct", "prompts"),
+    ],
+)
+def test_a_file_that_looks_like_another_format_says_which_one_to_choose(project, line, format, is_like):
+    job = run_import(project, [line], format=format)
+    assert job.error.endswith(f"; {LOOKS_LIKE[is_like]}. Nothing was imported.")
+    label = LOOKS_LIKE[is_like].split("'")[1]
+    assert NAMES[is_like].startswith(f"{label} (")  # as the page calls it
+
+
+@pytest.mark.parametrize(
+    ("line", "format"),
+    [
+        ({"prompt": 3.5, "message_tree_id": "t"}, "prompts"),
+        ({"message_id": "m", "role": "assistant", "text": "An answer."}, "oasst"),  # half of such a file are answers
+        ({**TREE, "prompt": 7}, "oasst"),
+    ],
+)
+def test_a_line_that_is_like_no_other_format_gets_no_such_advice(project, line, format):
+    job = run_import(project, [line], format=format)
+    assert job.state == "failed"
+    assert "choose the format" not in job.error
 
 
 def test_undecodable_bytes_are_named_with_their_line(project):
@@ -205,6 +247,11 @@ def test_deeply_nested_json_is_a_bad_line(project):
 def test_not_a_number_is_not_json(project):
     job = run_import(project, '{"prompt": "p", "weight": NaN}\n')
     assert job.error == "Line 1: not valid JSON: NaN is not a JSON value. Nothing was imported."
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_words_of_ours(project):
+    job = run_import(project, '{"prompt": "p", "weight": ' + "9" * 5000 + "}\n")
+    assert job.error == "Line 1: a whole number of the JSON has more than 4,300 digits. Nothing was imported."
 
 
 def test_a_bad_line_far_down_takes_back_what_was_written_before_it(project):

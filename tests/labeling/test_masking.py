@@ -77,6 +77,9 @@ def test_length_by_hand():
     assert length_reason(messages, min_words=5, max_words=5) is None
     assert length_reason(messages, min_words=6) == "5 words, at least 6 are asked for."
     assert length_reason(messages, max_characters=24) == "25 characters, at most 24 are allowed."
+    assert length_reason(messages, max_words=1) == "5 words, at most 1 is allowed."
+    empty = [{"role": "user", "content": ""}]
+    assert length_reason(empty, min_words=1) == "0 words, at least 1 is asked for."
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,12 @@ def test_json_that_is_nested_beyond_reading_is_refused(root):
     assert refused.json() == {"detail": "The JSON is nested too deeply."}
 
 
+def test_a_number_of_thousands_of_digits_is_refused_in_words_of_ours(root):
+    refused = post(root, '{"slug": ' + "9" * 5000 + "}")
+    assert refused.status_code == 400
+    assert refused.json() == {"detail": "A whole number of the JSON has more than 4,300 digits."}
+
+
 def test_a_form_is_no_json(root):
     assert root.post(PROJECTS, "slug=a", content_type="application/x-www-form-urlencoded").status_code == 415
 

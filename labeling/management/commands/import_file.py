@@ -52,4 +52,5 @@ class Command(BaseCommand):
             )
         counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(job.counts.items()))
         left_out = f"; lines left out {job.problem_count}" if job.problem_count else ""
-        self.stdout.write(f"Import {job.pk}: {counts}{left_out}.")
+        not_used = f" {job.not_used}" if job.not_used else ""
+        self.stdout.write(f"Import {job.pk}: {counts}{left_out}.{not_used}")
