@@ -13,6 +13,8 @@ from labeling.forms import OVERALL, Field, FormError, check_values
 
 # A fair order of two answers comes out as they were shown every other time; of three, once in six.
 DOUBTED_FROM = 3
+# How much better a rank is than the next one, in the words of strengths 1, 2, …, by the number of levels asked for.
+STRENGTHS = {3: ("slightly", "clearly", "much"), 4: ("barely", "slightly", "clearly", "much")}
 
 
 class RankingError(ValueError):
@@ -70,6 +72,20 @@ def check_strengths(strengths: Sequence[object] | None, groups: Sequence[object]
     if len(given) > len(found):
         raise RankingError(f"{len(groups)} ranks have {len(found)} steps between them, not {len(given)}.")
     return found
+
+
+def steps_in_words(groups: Sequence[Sequence[str]], strengths: Sequence[int], levels: int) -> list[str]:
+    """What `strengths` say between the ranks, as in "B clearly better than A and C", with `groups` of letters.
+
+    They stay numbers where the levels lack a word for one of them: the project asks for other levels by now.
+    """
+    words = {number: f"{word} better" for number, word in enumerate(STRENGTHS.get(levels, ()), start=1)}
+    if any(strength not in words for strength in strengths):
+        words = {strength: f"better (strength {strength})" for strength in strengths}
+    return [
+        f"{_listed(upper)} {words[strength]} than {_listed(lower)}"
+        for upper, lower, strength in zip(groups, groups[1:], strengths, strict=False)
+    ]
 
 
 def check_ratings(

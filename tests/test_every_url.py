@@ -70,7 +70,7 @@ TABLE = {
     "label-home": "GET 302 200 200 200 200 200 200",
     "label-assignment": "GET 302 404 200 404 404 404 404",
     "label-compare": "GET 302 404 200 404 404 404 404",
-    "label-skip": "POST 302 404 302 404 404 404 404",
+    "label-skip": "POST 302 404 400 404 404 404 404",
     "label-release": "POST 302 404 302 404 404 404 404",
     "label-resume": "POST 302 404 302 404 404 404 404",
     "label-next": "POST 302 404 302 302 302 403 302",

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from labeling.forms import Field
 from labeling.models import Assignment, Completion, Demonstration, Feedback, ProjectSetup, Ranking, Task
-from labeling.rankings import letter, ranks_from_groups
+from labeling.rankings import letter, ranks_from_groups, steps_in_words
 from labeling.selectors.forms import Form, form_of
 from people.models import Project, User
 
@@ -70,13 +70,15 @@ class Earlier:
 class LabelGiven:
     """A submitted label for reading, with those that it superseded, newest first, and what was said of the prompt.
 
-    What was said is a list of the form's labels with the values in words.
+    What was said is a list of the form's labels with the values in words; `steps` say how much better each rank of a
+    ranking is than the next one, in words too.
     """
 
     label: Demonstration | Ranking
     said_of_prompt: list[tuple[str, str]]
     answers: list[AnswerGiven] = field(default_factory=list)
     earlier: list[Earlier] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
 
 
 def labels_of(labeler: User, wanted: Wanted, cursor: str = "") -> Page:
@@ -119,7 +121,9 @@ def label_given(assignment: Assignment) -> LabelGiven:
     earlier = [Earlier(one, _order(assignment, one)) for one in labels if one.superseded_at is not None]
     form = form_of(assignment.task.project, label.form_version)
     answers = _answers(assignment, label, form) if isinstance(label, Ranking) else []
-    return LabelGiven(label, _said(form.prompt_fields, label.prompt_values), answers, earlier)
+    return LabelGiven(
+        label, _said(form.prompt_fields, label.prompt_values), answers, earlier, _steps(assignment, label)
+    )
 
 
 def feedback_on(assignment: Assignment) -> list[Feedback]:
@@ -136,7 +140,7 @@ def feedback_unread(labeler: User) -> list[Feedback]:
 def correction_ends_at(assignment: Assignment) -> datetime | None:
     """Until when the label may be corrected; None where the project allows no corrections or there is no label."""
     project: Project = assignment.task.project
-    setup = ProjectSetup.objects.filter(project=project).first() or ProjectSetup()
+    setup = _setup_of(project)
     if not setup.edit_window_hours or assignment.submitted_at is None:
         return None
     return assignment.submitted_at + timedelta(hours=setup.edit_window_hours)
@@ -166,8 +170,23 @@ def _answers(assignment: Assignment, ranking: Ranking, form: Form) -> list[Answe
 def _order(assignment: Assignment, label: Demonstration | Ranking) -> str:
     if isinstance(label, Demonstration):
         return ""
+    return " > ".join(" = ".join(group) for group in _lettered(assignment, label))
+
+
+def _steps(assignment: Assignment, label: Demonstration | Ranking) -> list[str]:
+    if isinstance(label, Demonstration) or not label.strengths:
+        return []
+    groups = [sorted(group) for group in _lettered(assignment, label)]
+    return steps_in_words(groups, label.strengths, _setup_of(assignment.task.project).strength_levels)
+
+
+def _lettered(assignment: Assignment, ranking: Ranking) -> list[list[str]]:
     letters = {completion_id: letter(index) for index, completion_id in enumerate(assignment.shown_order)}
-    return " > ".join(" = ".join(letters.get(i, "?") for i in group) for group in label.groups)
+    return [[letters.get(i, "?") for i in group] for group in ranking.groups]
+
+
+def _setup_of(project: Project) -> ProjectSetup:
+    return ProjectSetup.objects.filter(project=project).first() or ProjectSetup()
 
 
 def _said(fields: Sequence[Field], values: dict[str, Any]) -> list[tuple[str, str]]:

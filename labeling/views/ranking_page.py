@@ -13,7 +13,7 @@ from exchange.text import storable_text
 from labeling.filled import Filled, filled
 from labeling.forms import OVERALL, values_from_texts
 from labeling.models import Assignment, Completion, ProjectSetup, Task
-from labeling.rankings import doubts, groups_from_ranks, letter, ranks_from_groups
+from labeling.rankings import STRENGTHS, doubts, groups_from_ranks, letter, ranks_from_groups
 from labeling.selectors.assignments import completions_shown
 from labeling.selectors.forms import form_of
 from labeling.services.dialogues import TURN_MAX, dialogue_continue
@@ -26,7 +26,6 @@ PROMPT_PREFIX = "prompt-"
 FOLDED_FROM = 350  # words
 # The overall quality and four flags, as many as were frequent enough to tell anything (IG §3.4); the rest unfolds.
 FIELDS_SHOWN = 5
-STRENGTHS = {3: ("slightly", "clearly", "much"), 4: ("barely", "slightly", "clearly", "much")}
 
 
 @dataclass(frozen=True)

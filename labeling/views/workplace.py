@@ -94,20 +94,23 @@ def label_assignment(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def label_skip(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Hand the task back with a reason and go on to the next one."""
+    """Hand the task back with a reason and go on to the next one. Refused, its panel stays open as it was given."""
     assignment = assignment_own(request, pk)
+    kind, reason = request.POST.get("kind", ""), request.POST.get("reason", "")
     try:
-        assignment_skip(
-            assignment_id=pk,
-            labeler=_user(request),
-            kind=request.POST.get("kind", ""),
-            reason=request.POST.get("reason", ""),
-        )
+        assignment_skip(assignment_id=pk, labeler=_user(request), kind=kind, reason=reason)
     except Refused as refusal:
-        messages.error(request, str(refusal))
-        return redirect("label-assignment", pk)
+        status = 409 if isinstance(refusal, Conflict) else 400
+        if _wants_json(request):
+            return JsonResponse({"detail": str(refusal)}, status=status)
+        assignment.refresh_from_db(fields=["state", "draft", "draft_number"])
+        if assignment.state in _NOT_IN_WORK:  # a page without the panel
+            messages.error(request, str(refusal))
+            return redirect("label-assignment", pk)
+        skip = {"kind": kind, "reason": reason, "refusal": str(refusal)}
+        return _workplace(request, assignment, draft=assignment.draft, skip=skip, status=status)
     messages.info(request, "Skipped. Someone else will get this task; your draft is kept.")
-    return go_to_next(request, assignment.task.project, assignment.task.kind)
+    return _go(request, go_to_next(request, assignment.task.project, assignment.task.kind))
 
 
 @login_required
@@ -219,6 +222,7 @@ def _workplace(
     draft: Any,
     refusal: str = "",
     doubts: Sequence[str] = (),
+    skip: dict[str, str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     task, project, page = assignment.task, assignment.task.project, _page(assignment)
@@ -243,6 +247,7 @@ def _workplace(
         "draft_url": reverse("api-assignment-draft", args=[assignment.pk]),
         "heartbeat_url": reverse("api-assignment-heartbeat", args=[assignment.pk]),
         "skip_kinds": SkipKind.choices,
+        "skip": skip,
         "signals_json": json.dumps(assignment.signals),
     }
     if assignment.state in _NOT_IN_WORK and not correcting:

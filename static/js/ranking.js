@@ -4,8 +4,6 @@
 const Ranking = (() => {
   const form = document.getElementById("work");
   const board = document.getElementById("board");
-  const left = document.getElementById("left");
-  const submit = document.getElementById("submit");
   const said = document.getElementById("said");
   const steps = document.getElementById("steps");
   const allBad = document.querySelector("input[name=all_bad]");
@@ -73,30 +71,25 @@ const Ranking = (() => {
   }
   function drawSteps() {
     const now = groups();
-    let missing = 0;
+    const unsaid = [];
     selects.forEach((select, index) => {
       const label = select.closest("label");
       const [upper, lower] = [now[index], now[index + 1]];
       label.hidden = !lower;
       select.value = lower ? between.get(pair(upper, lower)) || "" : "";
       if (!lower) return;
-      if (!select.value) missing += 1;
+      if (!select.value) unsaid.push([names(upper), names(lower)]);
       label.querySelector(".which").textContent = `${names(upper)} over ${names(lower)}`;
       const home = narrow.matches ? steps : rows.find((row) => row.rank === rankOf(upper[0])).row;
       if (label.parentElement !== home) home.append(label);
     });
-    return missing;
+    return unsaid;
   }
   selects.forEach((select, index) => select.addEventListener("input", () => {
     const now = groups();
     if (now[index + 1]) between.set(pair(now[index], now[index + 1]), select.value);
   }));
   if (steps) steps.classList.add("on-board");
-
-  function unrated() {
-    return answers.filter((answer) => [...answer.card.querySelectorAll("[data-required]")].some((field) =>
-      ![...field.querySelectorAll("input, textarea")].some((input) => (input.type === "radio" ? input.checked : input.value.trim())))).length;
-  }
 
   function draw() {
     for (const { rank, row, place, tiles } of rows) {
@@ -121,17 +114,9 @@ const Ranking = (() => {
       if (digits) answer.tile.lastChild.textContent = rating ?? "–";
       answer.tile.setAttribute("aria-label", `Answer ${answer.letter}${digits ? `, ${rating ? `rated ${rating}` : "not rated"}` : ""}`);
     }
-    const missing = drawSteps();
-    const open = at(0).length;
-    const rest = unrated();
-    board.classList.toggle("all-bad", Boolean(allBad?.checked));
-    const tiedAsBad = allBad?.checked && open === K;
-    left.textContent = [
-      tiedAsBad ? "All bad: tied, unless you rank them" : open ? `${open} of ${K} left to rank` : "",
-      rest ? `${rest} of ${K} left to rate` : "",
-      missing ? `${missing} left to say how much better` : "",
-    ].filter(Boolean).join(", ") || "All ranked";
-    submit.disabled = (open > 0 && !tiedAsBad) || rest > 0 || missing > 0 || submit.hasAttribute("aria-busy");
+    const isAllBad = Boolean(allBad?.checked);
+    board.classList.toggle("all-bad", isAllBad);
+    RankingMissing.show(answers, at(0), drawSteps(), isAllBad);
   }
 
   function choose(answer, show) {

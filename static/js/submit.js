@@ -77,7 +77,9 @@ const Submit = (() => {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (Draft.isOpen()) { panel.scrollIntoView({ block: "nearest" }); panel.querySelector("button").focus(); return; }
-    if (!isUnderway) send();
+    if (isUnderway) return;
+    if (form.dataset.missing) { Server.note(refusal, form.dataset.missing); refusal.focus(); return; } // ranking_missing.js
+    send();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

@@ -41,28 +41,13 @@ const Lease = (() => {
   // Some of the form's fields stand beside it on the page, so the document listens.
   for (const kind of ["input", "change"]) document.addEventListener(kind, (event) => { if (event.target.form === form) Draft.changed(); });
   for (const other of document.querySelectorAll("form[action]:not(#work)")) {
-    other.addEventListener("submit", () => {
+    other.addEventListener("submit", (event) => {
       if (other.elements.csrfmiddlewaretoken) other.elements.csrfmiddlewaretoken.value = Server.token();
-      if (other.hasAttribute("hx-post")) return;
+      if (other.hasAttribute("hx-post") || event.defaultPrevented) return; // skipping.js sends its own
       Draft.save(true);
       Draft.leave();
     });
   }
-  const skip = document.querySelector(".skip-task");
-  skip?.addEventListener("toggle", () => {
-    if (!skip.open) return;
-    // Below the button, or above it where there is more room: beside many answers the button stands low.
-    skip.classList.remove("up");
-    const { top, bottom } = skip.getBoundingClientRect();
-    const isCut = skip.querySelector("form").getBoundingClientRect().bottom > innerHeight;
-    skip.classList.toggle("up", isCut && top > innerHeight - bottom);
-    skip.querySelector("input:not([type=hidden])").focus();
-  });
-  skip?.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    skip.open = false;
-    skip.querySelector("summary").focus();
-  });
 
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") { Draft.keepCopy(); Draft.save(true); }

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from labeling.forms import INSTRUCTGPT_FIELDS, INSTRUCTGPT_PROMPT_FLAGS
 from labeling.models import Assignment, ProjectSetup, Ranking, RatingForm
 from labeling.services.claims import assignment_claim_next
+from tests.browser.conftest import PHONE
 from tests.browser.label_data import everyday, pension_task
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -111,6 +112,28 @@ def test_strength_stays_with_its_two_ranks(desk, world):
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/label/")
     assert Ranking.objects.get().strengths == [2, 3]
+    page.goto(f"/label/history/{Assignment.objects.get().pk}/")
+    expect(page.get_by_text("Between the ranks:")).to_have_text(
+        "Between the ranks: B clearly better than A; A much better than C."
+    )
+
+
+@pytest.mark.parametrize("form", ["default", "instructgpt"])
+def test_on_a_phone_the_rank_has_its_name_and_nothing_is_over_it(desk, world, form):
+    if form == "instructgpt":
+        use_instructgpt_form(world[0])
+    page = desk(size=PHONE, has_touch=True, is_mobile=True)
+    card = page.locator("#answer-A")
+    name = card.locator(".place > span")
+    expect(name).to_be_visible()
+    assert name.inner_text().startswith("Rank")
+    place, select = card.locator(".place").bounding_box(), card.locator(".place select").bounding_box()
+    label = name.bounding_box()
+    assert label["width"] > 20  # not clipped to a point
+    assert label["x"] + label["width"] <= select["x"]
+    fields = card.locator(".judge > .fields").bounding_box()
+    assert fields["y"] + fields["height"] <= place["y"]  # what stands beside a field is of that field
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_all_bad_needs_no_order(desk):

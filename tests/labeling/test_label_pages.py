@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from labeling.models import Assignment, Demonstration, InstructionsRead, Ranking
 from labeling.services.assignments import leases_expire
@@ -212,11 +213,56 @@ def test_a_draft_of_any_shape_breaks_no_page(project, ada, draft):
 def test_skip_and_take_up_again(project, ada):
     make_demonstration_task(project)
     url = take(ada)
-    assert said(ada.post(f"{url}skip/", {"reason": ""}, follow=True)) == ["Say in a few words why you skip the task."]
     ada.post(f"{url}skip/", {"reason": "not my field"})
     assert "You skipped this task" in ada.get(url).content.decode()
     assert ada.post(f"{url}resume/").url == url
     assert Assignment.objects.get().state == "leased"
+
+
+@pytest.mark.parametrize("kind", ["ranking", "demonstration"])
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"reason": " "}, "Say in a few words why you skip the task."),
+        ({"kind": "broken"}, "Say in a few words what is broken, so that it can be mended."),
+        ({"kind": "unclear", "reason": "<b>" + "x" * 298}, "The reason is 301 characters long; keep it to 300."),
+    ],
+)
+def test_a_refused_skip_comes_back_with_what_was_given(project, ada, kind, given, sentence):
+    make_ranking_task(project)
+    make_demonstration_task(project)
+    url = take(ada, kind)
+    answer = ada.post(f"{url}skip/", given)
+    page = answer.content.decode()
+    assert answer.status_code == 400
+    assert answer.context["skip"] == {"kind": "", "reason": "", **given, "refusal": sentence}
+    assert '<details class="skip-task" open>' in page
+    assert f'id="skip-refusal" role="alert">{sentence}</p>' in page
+    assert escape(given.get("reason", "")) in page
+    assert page.count(" checked required>") == ("kind" in given)
+    assert Assignment.objects.get().state == "leased"
+
+
+def test_a_script_that_skips_gets_json(project, ada):
+    make_demonstration_task(project)
+    url = take(ada)
+    json = {"headers": {"accept": "application/json"}}
+    refused = ada.post(f"{url}skip/", {"kind": "broken"}, **json)
+    assert (refused.status_code, refused.json()) == (
+        400,
+        {"detail": "Say in a few words what is broken, so that it can be mended."},
+    )
+    done = ada.post(f"{url}skip/", {"kind": "upsetting"}, **json)
+    assert (done.status_code, done.json()) == (200, {"go": "/label/"})
+
+
+def test_a_submitted_task_is_not_skipped_and_shown_as_it_is(project, ada):
+    make_demonstration_task(project)
+    url = take(ada)
+    ada.post(url, {"key": "k", "text": "Water it."})
+    answer = ada.post(f"{url}skip/", {"reason": "too late"}, follow=True)
+    assert said(answer)[-1] == "This task is submitted already and cannot be skipped."
+    assert "Your answer" in answer.content.decode()
 
 
 def test_begun_work_whose_time_ran_out_is_listed_and_can_be_submitted(project, ada):

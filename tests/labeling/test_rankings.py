@@ -14,6 +14,7 @@ from labeling.rankings import (
     groups_from_ranks,
     letter,
     ranks_from_groups,
+    steps_in_words,
 )
 
 
@@ -102,6 +103,20 @@ def test_strengths_that_do_not_fit_say_why(strengths, levels, sentence):
 
 def test_one_group_has_no_steps():
     assert check_strengths(None, [["a", "b"]], 3) == []
+    assert steps_in_words([["A", "B"]], [], 3) == []
+
+
+@pytest.mark.parametrize(
+    ("strengths", "levels", "said"),
+    [
+        ([2, 1], 3, ["B clearly better than A and C", "A and C slightly better than D"]),
+        ([2, 4], 4, ["B slightly better than A and C", "A and C much better than D"]),
+        ([2, 4], 3, ["B better (strength 2) than A and C", "A and C better (strength 4) than D"]),
+        ([1, 1], 0, ["B better (strength 1) than A and C", "A and C better (strength 1) than D"]),
+    ],
+)
+def test_strengths_in_the_words_of_the_levels_that_are_asked_for(strengths, levels, said):
+    assert steps_in_words([["B"], ["A", "C"], ["D"]], strengths, levels) == said
 
 
 SHOWN = ["a", "b", "c"]

@@ -1,0 +1,47 @@
+// What a ranking still lacks: counted beside the board all the time, and said in a sentence to who submits too early.
+"use strict";
+const RankingMissing = (() => {
+  const form = document.getElementById("work");
+  const left = document.getElementById("left");
+  const submit = document.getElementById("submit");
+  const refusal = document.getElementById("refusal");
+
+  const listed = (names) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" and ");
+  const lettered = (answers) => `answer${answers.length > 1 ? "s" : ""} ${listed(answers.map((answer) => answer.letter))}`;
+  const empty = (part) => [...part.querySelectorAll("[data-required]")].filter((field) =>
+    ![...field.querySelectorAll("input, textarea")].some((input) => (input.type === "radio" ? input.checked : input.value.trim())));
+  const label = (field) => `“${field.querySelector("legend, label").firstChild.textContent.trim()}”`;
+
+  // `steps` are pairs of names, better and worse, between which nobody said how much better.
+  function show(answers, unranked, steps, isAllBad) {
+    const unrated = new Map(); // by the field's label, so that it is named once
+    for (const answer of answers) for (const field of empty(answer.card)) unrated.set(label(field), [...unrated.get(label(field)) || [], answer]);
+    const rest = new Set([...unrated.values()].flat()).size;
+    const about = empty(document.querySelector(".prompt")).map(label);
+    const K = answers.length;
+    const isTied = isAllBad && unranked.length === K;
+    left.textContent = [
+      isTied ? "All bad: tied, unless you rank them" : unranked.length ? `${unranked.length} of ${K} left to rank` : "",
+      rest ? `${rest} of ${K} left to rate` : "",
+      steps.length ? `${steps.length} left to say how much better` : "",
+      about.length ? `${about.length} left about the prompt` : "",
+    ].filter(Boolean).join(", ") || "All ranked";
+    const todo = [
+      unranked.length && !isTied ? `rank ${lettered(unranked)}` : "",
+      ...[...unrated].map(([name, without]) => `fill in ${name} of ${lettered(without)}`),
+      ...steps.map(([better, worse]) => `say how much better ${better} is than ${worse}`),
+      about.length ? `fill in ${listed(about)} about the prompt` : "",
+    ].filter(Boolean);
+    tell(todo.length ? `Not submitted: first ${todo.join("; ")}.` : "");
+  }
+
+  // Not `disabled`: who presses the button, by pointer or by key, is told why nothing is sent (submit.js).
+  function tell(sentence) {
+    const before = form.dataset.missing;
+    if (before && before !== sentence && refusal.textContent === before) Server.note(refusal, "");
+    form.dataset.missing = sentence;
+    submit.setAttribute("aria-disabled", String(Boolean(sentence)));
+  }
+
+  return { show };
+})();
