@@ -3,14 +3,16 @@
     python -m benchmarks.ppo            ours alone
     python -m benchmarks.ppo --rival    ours and TRL 0.24, the last with PPO in its main part, installed into
                                         var/bench/trl-ppo at the first use
+    python -m benchmarks.ppo --usual    and TRL as it comes: with the gradient checkpointing that it chooses itself
+                                        and the system's own allocator settings
 
 One iteration samples an answer of at most R tokens to each of B prompts of P tokens, lets reference, reward model and
 value read them, and takes one optimizer step in one epoch. Ours runs with a value model of its own, which is what TRL
 does, with the value on a shared trunk, and with adapters on that trunk, whose absence is the reference. Answers are
 either all at full length or end by their end token at about half of it: a constant on that token's logit, the same on
 both sides, sees to it. Each side runs in a process of its own with the allocator and thread settings that the
-platform's launcher gives; the sides alternate in several rounds, each with a ratio of its own. Prints a table with
-median ratios and writes benchmarks/out/ppo.json.
+platform's launcher gives, save TRL as it comes; the sides alternate in several rounds, each with a ratio of its own.
+Prints a table with median ratios and writes benchmarks/out/ppo.json.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reward import ROOT, busy, matmul_peak, peak_memory, run
+from benchmarks.reward import ENVIRONMENT, ROOT, busy, matmul_peak, peak_memory, run
 
 RIVAL = ROOT / "var" / "bench" / "trl-ppo"
 RIVAL_PACKAGES = ("trl==0.24.0", "torch==2.13.0", "transformers==4.57.6")
@@ -44,6 +46,7 @@ SIDES: dict[str, dict[str, Any]] = {  # ours: settings that differ
 # Times as fast as TRL that a side is to be, with answers at full length and at half of it.
 GOALS = {("own", "fp32"): (1.5, 2.5), ("own", "bf16"): (3.0, 5.0), ("trunk", "bf16"): (5.0, 8.0)}
 PHASES = ("sample", "score", "update")
+RIVALS = {"TRL": "TRL", "usual": "TRL as it comes"}
 
 
 def prompts(iteration: int) -> list[list[int]]:
@@ -66,6 +69,7 @@ def main() -> None:
     """Run all sides of every case in turn, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rival", action="store_true", help="measure TRL too")
+    parser.add_argument("--usual", action="store_true", help="measure TRL as it comes, too")
     parser.add_argument("--dtype", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--length", nargs="+", default=["full", "half"], choices=list(ENDS))
     parser.add_argument("--rounds", type=int, default=3, help="times that the sides take turns")
@@ -80,7 +84,7 @@ def main() -> None:
     from training.engine.base import resolve_base
 
     model = resolve_base("smollm2", ROOT / "var" / "models")
-    if options.rival:
+    if options.rival or options.usual:
         install_rival()
     print(HEAD)
     measured = [
@@ -100,13 +104,16 @@ def measure(dtype: str, length: str, model: str, options: argparse.Namespace) ->
     """One precision and length: all sides in turn, round after round; prints their lines of the table."""
     arguments = ["--dtype", dtype, "--length", length, "--iterations", str(options.iterations)]
     sides = {side: [sys.executable, "-m", "benchmarks.ppo", "--side", side, *arguments] for side in options.ours}
+    trl = [str(RIVAL / "bin" / "python"), str(ROOT / "benchmarks" / "trl_ppo.py"), "--model", model, *arguments]
     if options.rival:
-        sides["TRL"] = [str(RIVAL / "bin" / "python"), str(ROOT / "benchmarks" / "trl_ppo.py"), "--model", model,
-                        *arguments]  # fmt: skip
+        sides["TRL"] = trl
+    if options.usual:
+        sides["usual"] = [*trl, "--usual"]
     case: dict[str, Any] = {"dtype": dtype, "length": length, "load": [], "rounds": []}
     for _ in range(options.rounds):
         case["load"].append(os.getloadavg()[0])
-        case["rounds"].append({side: run(command) for side, command in sides.items()})
+        case["rounds"].append({side: run(command, {} if side == "usual" else ENVIRONMENT)
+                               for side, command in sides.items()})  # fmt: skip
     for side in sides:
         print(line(case, side), flush=True)
     return case
@@ -181,7 +188,7 @@ def install_rival() -> None:
     (RIVAL / "installed").touch()
 
 
-HEAD = "length dtype side  answer s/iteration episodes/s tokens/s of peak    memory  sample/score/update  ratio to TRL"
+HEAD = "length dtype side  answer s/iteration episodes/s tokens/s of peak    memory  sample/score/update  as fast as"
 
 
 def line(case: dict[str, Any], side: str) -> str:
@@ -193,12 +200,13 @@ def line(case: dict[str, Any], side: str) -> str:
     share = f"{statistics.median(shares):.0%}" if shares else ""
     phases = "/".join(f"{statistics.median(one[name] for one in rounds):.2f}" for name in PHASES if name in rounds[0])
     times = ""
-    if side != "TRL" and "TRL" in case["rounds"][0]:
-        ratios = [one["TRL"]["seconds"] / one[side]["seconds"] for one in case["rounds"]]
-        times = f"{statistics.median(ratios):.2f}× ({min(ratios):.2f}–{max(ratios):.2f})"
-        if (side, case["dtype"]) in GOALS:
-            goal = dict(zip(ENDS, GOALS[side, case["dtype"]], strict=True))[case["length"]]
-            times += f", goal {goal:g}×"
+    for rival, name in RIVALS.items():
+        if side not in RIVALS and rival in case["rounds"][0]:
+            ratios = [one[rival]["seconds"] / one[side]["seconds"] for one in case["rounds"]]
+            times += f"{statistics.median(ratios):.2f}× ({min(ratios):.2f}–{max(ratios):.2f}) {name}, "
+    if times and (side, case["dtype"]) in GOALS:
+        goal = dict(zip(ENDS, GOALS[side, case["dtype"]], strict=True))[case["length"]]
+        times += f"goal {goal:g}×"
     memory = max(one["peak_memory_gib"] for one in rounds)
     return (
         f"{case['length']:6} {case['dtype']:5} {side:5} {answer:6.1f} {seconds:11.2f} {BATCH / seconds:10.3f} "

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -196,10 +197,10 @@ def install_rival() -> None:
     (RIVAL / "installed").touch()
 
 
-def run(command: list[str]) -> dict[str, Any]:
+def run(command: list[str], environment: Mapping[str, str] = ENVIRONMENT) -> dict[str, Any]:
     """A side's own process; its last line of output is its figures."""
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")

@@ -1,7 +1,7 @@
 """TRL's side of benchmarks/ppo.py, run by its own virtual environment: its PPOTrainer on the same prompts.
 
 TRL is given its faster choices: one rollout and one training pass of the whole batch, no gradient checkpointing, no
-sample generations, no logging, no saving.
+sample generations, no logging, no saving. With --usual it chooses gradient checkpointing itself.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--length", required=True)
     parser.add_argument("--iterations", type=int, required=True)
+    parser.add_argument("--usual", action="store_true")
     options = parser.parse_args()
     updates = WARM_UP + options.iterations
     # A newer transformers wrote the folder, in words that this one does not know.
@@ -74,8 +75,9 @@ def main() -> None:
                 output_dir=folder, per_device_train_batch_size=BATCH, gradient_accumulation_steps=1,
                 num_mini_batches=1, num_ppo_epochs=1, local_rollout_forward_batch_size=BATCH, total_episodes=len(rows),
                 response_length=ANSWER, stop_token="eos", missing_eos_penalty=1.0, num_sample_generations=0,
-                learning_rate=1e-6, bf16=options.dtype == "bf16", gradient_checkpointing=False,
+                learning_rate=1e-6, bf16=options.dtype == "bf16",
                 logging_strategy="no", save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True,
+                **({} if options.usual else {"gradient_checkpointing": False}),
             ),
             processing_class=tokenizer,
             model=policy,

@@ -1,7 +1,7 @@
 """TRL's side of benchmarks/sft.py, run by its own virtual environment: its SFTTrainer on the same dialogues.
 
 TRL is given its faster choices: no gradient checkpointing, no evaluation, no saving, all eight dialogues of a step in
-one padded batch, and the loss on the completions alone.
+one padded batch, and the loss on the completions alone. With --usual it chooses gradient checkpointing itself.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--usual", action="store_true")
     options = parser.parse_args()
     steps = WARM_UP + options.steps
     data = batches(steps)
@@ -48,9 +49,10 @@ def main() -> None:
             args=SFTConfig(
                 output_dir=folder, per_device_train_batch_size=BATCH, max_steps=steps, learning_rate=RATE,
                 lr_scheduler_type="constant", adam_beta1=0.9, adam_beta2=0.95, weight_decay=0.0, max_grad_norm=1.0,
-                bf16=options.dtype == "bf16", gradient_checkpointing=False, logging_steps=1, save_strategy="no",
+                bf16=options.dtype == "bf16", logging_steps=1, save_strategy="no",
                 report_to=[], use_cpu=True, disable_tqdm=True, max_length=None, packing=False,
                 completion_only_loss=True, train_sampling_strategy="sequential",
+                **({} if options.usual else {"gradient_checkpointing": False}),
             ),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,

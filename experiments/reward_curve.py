@@ -15,8 +15,7 @@ from experiments.runs import Done, Model, trained
 from experiments.sft_curve import sft
 from experiments.table import show
 
-# Most tokens of rankings (0: all), passes, seed.
-SIZES = ((0, 1, 1), (9_000, 1, 1), (0, 1, 2), (9_000, 1, 2), (0, 3, 1), (0, 1, 3), (9_000, 1, 3))
+SIZES = ((0, 1, 1), (9_000, 1, 1))  # most tokens of rankings (0: all), passes, seed
 
 
 def reward(snapshot: Path, policy: Model, tokens: int, epochs: int, grouping: str, seed: int) -> Done:
