@@ -198,9 +198,10 @@ def install_rival() -> None:
 
 
 def run(command: list[str], environment: Mapping[str, str] = ENVIRONMENT) -> dict[str, Any]:
-    """A side's own process; its last line of output is its figures."""
+    """A side's own process, with these of the settings in `ENVIRONMENT`; its last line of output is its figures."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**inherited, **environment}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")

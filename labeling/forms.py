@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exchange.text import storable_text
+from people.plain_text import is_plain
 
 OVERALL = "overall"
 RATING_MIN, RATING_MAX = 1, 7
@@ -98,6 +99,15 @@ def check_values(fields: Sequence[Field], values: object) -> dict[str, Any]:
     return found
 
 
+def check_names(fields: Sequence[Field]) -> None:
+    """Raise FormError where a label or an option is not one plain line. Forms that are stored stay as they are."""
+    for field in fields:
+        if not all(map(is_plain, (field.label, *field.options))):
+            raise FormError(
+                f"The label and the options of the field {field.name!r} are lines without invisible characters."
+            )
+
+
 def values_from_texts(fields: Sequence[Field], texts: Mapping[str, str]) -> dict[str, Any]:
     """The values of an HTML form: texts by field name become numbers and truth values; empty ones are left out.
 
@@ -174,10 +184,7 @@ def _text(value: object, what: str, most: int, *, empty: bool = True) -> str:
         raise FormError(f"{what} is a text{'' if empty else ' that is not empty'}.")
     if len(value) > most:
         raise FormError(f"{what} is {len(value):,} characters long; at most {most} fit.")
-    text = storable_text(value.strip())
-    if not empty and not text.isprintable():
-        raise FormError(f"{what} is one line without invisible characters.")
-    return text
+    return storable_text(value.strip())
 
 
 def _value(field: Field, value: object) -> Any:

@@ -77,10 +77,10 @@ def check_strengths(strengths: Sequence[object] | None, groups: Sequence[object]
 def steps_in_words(groups: Sequence[Sequence[str]], strengths: Sequence[int], levels: int) -> list[str]:
     """What `strengths` say between the ranks, as in "B clearly better than A and C", with `groups` of letters.
 
-    They stay numbers where the levels lack a word for one of them: the project asks for other levels by now.
+    `levels` is how many were asked for; where that is not known (0), they stay numbers.
     """
     words = {number: f"{word} better" for number, word in enumerate(STRENGTHS.get(levels, ()), start=1)}
-    if any(strength not in words for strength in strengths):
+    if not words:
         words = {strength: f"better (strength {strength})" for strength in strengths}
     return [
         f"{_listed(upper)} {words[strength]} than {_listed(lower)}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from django.core.exceptions import ValidationError
 
 # Unicode's embeddings, overrides and isolates (UAX 9 §2): without an end they change the order of what follows.
 # The marks that are single letters of no width (200E, 200F, 061C) and the joiners of emoji and Persian stay.
 _TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_UNSEEN = frozenset([*map(chr, _TURNING), "\u200b", "\u2060", "\ufeff"])  # with the spaces of no width
+_NO_LETTERS = frozenset(["Cc", "Cs", "Zl", "Zp"])  # controls, halves of pairs, ends of lines and paragraphs
 
 
 def one_line(text: str, longest: int = 80) -> str:
@@ -16,7 +20,12 @@ def one_line(text: str, longest: int = 80) -> str:
     return line if len(line) <= longest and looked_at == text else line[: longest - 1] + "…"
 
 
+def is_plain(name: str) -> bool:
+    """Whether a name, in whatever script, is one line that neither hides anything nor turns the words around it."""
+    return not any(character in _UNSEEN or unicodedata.category(character) in _NO_LETTERS for character in name)
+
+
 def printable(name: str) -> None:
-    """Validator of names. Raises ValidationError for one with invisible characters, turns of direction among them."""
-    if not name.isprintable():
+    """Validator of names. Raises ValidationError for one that is not plain."""
+    if not is_plain(name):
         raise ValidationError("A name is one line without invisible characters.", code="unprintable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 KEPT = 1_000  # names; a hostile file has as many as it has lines
 SHOWN = 10
@@ -16,17 +17,16 @@ class Unused:
         self._names: dict[str, None] = {}
 
     def add(self, names: Iterable[str]) -> None:
-        """Keep the names as a person may be shown them, as long as there is room."""
+        """Keep the names as long as there is room."""
         for name in names:
-            if name not in self._names:
-                if len(self._names) >= KEPT:
-                    return
-                self._names[_shown(name)] = None
+            if len(self._names) >= KEPT:
+                return
+            self._names[name[: 4 * _WIDTH]] = None  # a name may be as long as its file
 
     @property
     def first(self) -> list[str]:
-        """As many of them as are shown."""
-        return list(self._names)[:SHOWN]
+        """As many of them as are shown, as a person may be shown them."""
+        return [_shown(name) for name in islice(self._names, SHOWN)]
 
     @property
     def count(self) -> int:
@@ -47,5 +47,5 @@ def more_said(first: Sequence[str], count: int) -> str:
 
 
 def _shown(name: str) -> str:
-    plain = "".join(c for c in name[: 4 * _WIDTH] if c.isprintable()).strip()
+    plain = "".join(c for c in name if c.isprintable()).strip()
     return (plain if len(plain) <= _WIDTH else plain[: _WIDTH - 1] + "…") or "(no name)"

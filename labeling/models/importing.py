@@ -31,8 +31,10 @@ class Import(models.Model):
     counts = models.JSONField(default=dict, blank=True, help_text="What was added, by kind.")
     problems = models.JSONField(default=list, blank=True, help_text="The first bad lines, with number and reason.")
     problem_count = models.PositiveIntegerField(default=0)
-    unused = models.JSONField(default=list, blank=True, help_text="The first columns that nothing was done with.")
-    unused_count = models.PositiveIntegerField(default=0)
+    unused = models.JSONField(
+        default=list, db_default=[], blank=True, help_text="The first columns that nothing was done with."
+    )
+    unused_count = models.PositiveIntegerField(default=0, db_default=0)
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False, help_text="How often a worker took it.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)

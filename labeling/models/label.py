@@ -83,6 +83,9 @@ class Ranking(Label):
     strengths = models.JSONField(
         null=True, blank=True, help_text="Between neighbouring groups, how much better the upper one is: 1 … levels."
     )
+    strength_levels = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="How many levels of strength were asked for; empty where that is not known."
+    )
     all_bad = models.BooleanField(default=False, help_text="The labeler found none of the answers acceptable.")
     note = models.TextField(blank=True)
 

@@ -140,7 +140,7 @@ def feedback_unread(labeler: User) -> list[Feedback]:
 def correction_ends_at(assignment: Assignment) -> datetime | None:
     """Until when the label may be corrected; None where the project allows no corrections or there is no label."""
     project: Project = assignment.task.project
-    setup = _setup_of(project)
+    setup = ProjectSetup.objects.filter(project=project).first() or ProjectSetup()
     if not setup.edit_window_hours or assignment.submitted_at is None:
         return None
     return assignment.submitted_at + timedelta(hours=setup.edit_window_hours)
@@ -177,16 +177,12 @@ def _steps(assignment: Assignment, label: Demonstration | Ranking) -> list[str]:
     if isinstance(label, Demonstration) or not label.strengths:
         return []
     groups = [sorted(group) for group in _lettered(assignment, label)]
-    return steps_in_words(groups, label.strengths, _setup_of(assignment.task.project).strength_levels)
+    return steps_in_words(groups, label.strengths, label.strength_levels or 0)
 
 
 def _lettered(assignment: Assignment, ranking: Ranking) -> list[list[str]]:
     letters = {completion_id: letter(index) for index, completion_id in enumerate(assignment.shown_order)}
     return [[letters.get(i, "?") for i in group] for group in ranking.groups]
-
-
-def _setup_of(project: Project) -> ProjectSetup:
-    return ProjectSetup.objects.filter(project=project).first() or ProjectSetup()
 
 
 def _said(fields: Sequence[Field], values: dict[str, Any]) -> list[tuple[str, str]]:

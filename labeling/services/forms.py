@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from exchange.text import storable_text
-from labeling.forms import FormError, read_fields
+from labeling.forms import FormError, check_names, read_fields
 from labeling.models import RatingForm
 from people.models import Project
 from people.refusals import Refused
@@ -23,11 +23,11 @@ def rating_form_add(*, project: Project, fields: Any, prompt_fields: Any = (), c
     break the rule of `labeling.forms`, for a form that asks nothing and for too long a note.
     """
     try:
-        asked = [field.as_json() for field in read_fields(fields)]
+        asked = _written(fields)
     except FormError as error:
         raise Refused(f"About each answer: {error}") from error
     try:
-        of_prompt = [field.as_json() for field in read_fields(prompt_fields)]
+        of_prompt = _written(prompt_fields)
     except FormError as error:
         raise Refused(f"About the prompt: {error}") from error
     if not asked and not of_prompt:
@@ -45,3 +45,9 @@ def rating_form_add(*, project: Project, fields: Any, prompt_fields: Any = (), c
         prompt_fields=of_prompt,
         change_note=storable_text(change_note.strip()),
     )
+
+
+def _written(definitions: Any) -> list[dict[str, Any]]:
+    fields = read_fields(definitions)
+    check_names(fields)
+    return [field.as_json() for field in fields]

@@ -101,6 +101,7 @@ def ranking_add(
         prompt_id=assignment.task.prompt_id,
         groups=[list(group) for group in groups],
         strengths=steps,
+        strength_levels=setup.strength_levels,
         all_bad=all_bad,
         note=note,
         labeler=labeler,

@@ -14,9 +14,12 @@ const RankingMissing = (() => {
 
   // `steps` are pairs of names, better and worse, between which nobody said how much better.
   function show(answers, unranked, steps, isAllBad) {
-    const unrated = new Map(); // by the field's label, so that it is named once
-    for (const answer of answers) for (const field of empty(answer.card)) unrated.set(label(field), [...unrated.get(label(field)) || [], answer]);
-    const rest = new Set([...unrated.values()].flat()).size;
+    const unrated = new Map(); // by the field's name, so that it is said once
+    for (const answer of answers) for (const field of empty(answer.card)) {
+      const found = unrated.get(field.dataset.field) || { label: label(field), without: [] };
+      unrated.set(field.dataset.field, { ...found, without: [...found.without, answer] });
+    }
+    const rest = new Set([...unrated.values()].flatMap((one) => one.without)).size;
     const about = empty(document.querySelector(".prompt")).map(label);
     const K = answers.length;
     const isTied = isAllBad && unranked.length === K;
@@ -28,7 +31,7 @@ const RankingMissing = (() => {
     ].filter(Boolean).join(", ") || "All ranked";
     const todo = [
       unranked.length && !isTied ? `rank ${lettered(unranked)}` : "",
-      ...[...unrated].map(([name, without]) => `fill in ${name} of ${lettered(without)}`),
+      ...[...unrated.values()].map((one) => `fill in ${one.label} of ${lettered(one.without)}`),
       ...steps.map(([better, worse]) => `say how much better ${better} is than ${worse}`),
       about.length ? `fill in ${listed(about)} about the prompt` : "",
     ].filter(Boolean);

@@ -28,23 +28,28 @@
   panel.addEventListener("submit", async (event) => {
     if (event.submitter?.hasAttribute("formaction")) return; // leaving it for now, which nothing refuses
     event.preventDefault();
+    if (send.disabled) return; // the keys do not ask the button
     send.disabled = true;
     Server.note(refusal, "");
     panel.elements.csrfmiddlewaretoken.value = Server.token();
     Draft.save(true);
     try {
       const answer = await Server.request(panel.action, "POST", new FormData(panel));
-      if (Server.signedOut(answer)) return;
+      if (Server.signedOut(answer)) { refuse("Not skipped: you were signed out. Sign in, then skip again."); return; }
+      if (!answer.headers.get("Content-Type")?.startsWith("application/json")) {
+        refuse(`Not skipped: the server refused it (${answer.status}). Load the page again; what you wrote is kept.`);
+        return;
+      }
       const told = await answer.json();
-      if (answer.ok) { Draft.leave(); location.assign(told.go); return; }
-      refuse(told.detail);
-    } catch {
-      refuse("Not skipped: no answer from the server. Try again in a moment.");
-    } finally {
-      send.disabled = false;
+      if (!answer.ok) { refuse(told.detail); return; }
+      Draft.leave();
+      location.assign(told.go);
+    } catch { // sent, perhaps: skipping twice changes nothing
+      refuse("No answer from the server, so it is not known whether the task was skipped. Skip again in a moment.");
     }
   });
   function refuse(sentence) {
+    send.disabled = false;
     Server.note(refusal, sentence);
     place();
     panel.elements.reason.focus();

@@ -17,6 +17,7 @@ from labeling.models import (
     Instructions,
     Post,
     Prompt,
+    RatingForm,
 )
 from people.models import Project
 from training.models import Checkpoint, Run
@@ -28,7 +29,8 @@ def in_hebrew(project: Project) -> None:
     Project.objects.filter(pk=project.pk).update(name=name, description=text)
     Run.objects.update(name=Concat(Value(name), "pk", output_field=CharField()))
     Checkpoint.objects.update(name=name)
-    Import.objects.update(file_name=name)
+    Import.objects.update(file_name=name, unused=[name, text], unused_count=12)
+    RatingForm.objects.update(fields=[{"name": "usable", "label": name, "type": "flag", "help": text}])
     Prompt.objects.update(messages=[{"role": "user", "content": text}], author=name, source=name, category=name)
     for model in (Announcement, Completion, Demonstration, Feedback, Instructions, Post):
         model.objects.update(text=text)

@@ -76,6 +76,10 @@ def test_instructgpts_form_is_chosen_by_its_name(project, manager):
     ("asked", "sentence"),
     [
         ({"fields": [QUALITY, QUALITY]}, "About each answer: Two fields have the name 'overall'; each needs its own."),
+        (
+            {"fields": [{**QUALITY, "label": "a \u202e b"}]},
+            "About each answer: The label and the options of the field",
+        ),
         ({"fields": [QUALITY], "prompt_fields": "x"}, "About the prompt: A form is a list of fields."),
         ({}, "A form asks at least one thing."),
         ({"fields": [QUALITY], "change_note": "x" * 301}, "The note on what changed may have at most 300 characters."),
@@ -91,6 +95,11 @@ def test_a_form_that_breaks_the_rule_is_refused_and_nothing_is_added(manager, as
     assert answer.status_code == 400
     assert sentence in answer.content.decode()
     assert not RatingForm.objects.exists()
+
+
+def test_a_form_from_before_the_rule_on_labels_is_read_as_it_is(project):
+    RatingForm.objects.create(project=project, version=1, fields=[{**QUALITY, "label": "a \u202e b"}])
+    assert form_of(project, 1).fields[0].label == "a \u202e b"
 
 
 def test_what_cannot_be_stored_is_replaced(project):

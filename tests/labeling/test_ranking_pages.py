@@ -72,7 +72,7 @@ def test_strengths_stand_between_the_ranks_that_are_there(project, ada, take):
     assert answer.context["refusal"] == "Say how much better rank 1 is than rank 2."
     # Two ranks have one step; what the bare form says of a third rank is left out.
     ada.post(url, {"key": "k", **ranks(ids, "311"), "strength-1": "2", "strength-2": "3"})
-    assert Ranking.objects.get().strengths == [2]
+    assert (Ranking.objects.get().strengths, Ranking.objects.get().strength_levels) == ([2], 3)
 
 
 def test_all_bad_without_an_order(ada, take):

@@ -108,7 +108,7 @@ def test_a_live_page_polls_until_the_run_is_final(client, people, run):
 
 def test_stopping_asks_first_and_then_stops(client, people, run):
     client.force_login(people.engineer)
-    assert "Stop Trial?" in client.get(f"/runs/{run.pk}/stop/").content.decode()
+    assert "Stop <bdi>Trial</bdi>?" in client.get(f"/runs/{run.pk}/stop/").content.decode()
     run.refresh_from_db()
     assert run.state == "queued"
     assert client.post(f"/runs/{run.pk}/stop/").status_code == 302

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from people.models import Project
+from people.plain_text import is_plain
 from people.refusals import Refused
 from training.engine.config import (
     KINDS,
@@ -152,7 +153,7 @@ def _name(project: Project, name: str) -> str:
     name = " ".join(name.split())
     if len(name) > 120:
         raise Refused(f"A run's name has at most 120 characters, not {len(name)}.")
-    if not name.isprintable():
+    if not is_plain(name):
         raise Refused("A run's name is one line without invisible characters.")
     if _GIVEN_NAME.fullmatch(name):
         raise Refused(f"Names like {name!r} are given by the platform; choose another or leave it empty.")
