@@ -29,8 +29,8 @@ def in_hebrew(project: Project) -> None:
     Project.objects.filter(pk=project.pk).update(name=name, description=text)
     Run.objects.update(name=Concat(Value(name), "pk", output_field=CharField()))
     Checkpoint.objects.update(name=name)
-    Import.objects.update(file_name=name, unused=[name, text], unused_count=12)
-    RatingForm.objects.update(fields=[{"name": "usable", "label": name, "type": "flag", "help": text}])
+    Import.objects.update(file_name=name, unused=[name, name], unused_count=12)
+    RatingForm.objects.update(fields=[{"name": "usable", "label": name, "type": "flag", "help": name}])
     Prompt.objects.update(messages=[{"role": "user", "content": text}], author=name, source=name, category=name)
     for model in (Announcement, Completion, Demonstration, Feedback, Instructions, Post):
         model.objects.update(text=text)
