@@ -34,7 +34,7 @@ def test_a_line_has_the_median_of_the_rounds_own_ratios():
     rounds = [{"trunk": figures(ours), "TRL": {**figures(theirs), "gflop": 0}} for ours, theirs in ((8, 40), (16, 96))]
     case = {"dtype": "bf16", "length": "full", "rounds": [*rounds, {"trunk": figures(8), "TRL": figures(32)}]}
     text = ppo.line(case, "trunk")
-    assert "5.00× (4.00–6.00), goal 5×" in text
+    assert "5.00× (4.00–6.00) TRL, goal 5×" in text
     assert " 2.000 " in text  # 16 episodes in 8 s
     assert " 50% " in text  # 80 GFLOP in 8 s of 20 GFLOP/s
     assert "1.00/2.00/3.00" in text
