@@ -6,10 +6,14 @@ const Submit = (() => {
   const panel = document.getElementById("conflict");
   const doubts = document.getElementById("doubts");
   const go = document.querySelector(".go");
-  let isUnderway = false, timer = 0, failures = 0;
+  let isUnderway = false, isInTheAir = false, timer = 0, failures = 0;
 
   async function send(confirmed) {
-    if (Draft.isLeaving()) return;
+    if (Draft.isLeaving() || isInTheAir) return; // a heart-beat that comes through sends again what waits
+    isInTheAir = true;
+    await attempt(confirmed).finally(() => { isInTheAir = false; });
+  }
+  async function attempt(confirmed) {
     isUnderway = true;
     busy(true);
     clearTimeout(timer);
