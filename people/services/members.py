@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from people.models import Cohort, Membership, Project, Role, User
+from people.plain_text import is_plain
 from people.refusals import Refused
 
 SKILLS_MAX = 20
@@ -19,7 +20,7 @@ def skills_checked(skills: Iterable[object]) -> list[str]:
     """Skills as they are kept: each once, whatever its case, without outer space. Raises Refused with one sentence."""
     found: dict[str, str] = {}
     for skill in skills:
-        if not isinstance(skill, str) or not skill.isprintable():
+        if not isinstance(skill, str) or not is_plain(skill):
             raise Refused("A skill is a word or two, as in “de” or “law”.")
         if len(words := " ".join(skill.split())) > SKILL_LENGTH:
             raise Refused(f"A skill has at most {SKILL_LENGTH} characters; {words[:20]!r}… has {len(words)}.")

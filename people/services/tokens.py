@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from people.models import AccessToken, Scope, User
+from people.plain_text import is_plain
 from people.refusals import Refused
 
 LIVE_MAX = 20
@@ -49,8 +50,8 @@ def token_create(
     if not asked:
         raise Refused("A token without a scope opens nothing: name at least one.")
     name = " ".join(name.split())
-    if len(name) > NAME_MAX or not name.isprintable():
-        raise Refused(f"The name of a token is at most {NAME_MAX} characters that can be printed.")
+    if len(name) > NAME_MAX or not is_plain(name):
+        raise Refused(f"The name of a token is at most {NAME_MAX} characters, none of them invisible.")
     lifetime = LIFETIME if lifetime is None else lifetime
     if not timedelta(0) < lifetime <= LIFETIME:
         raise Refused(f"A token is good for 1 to {LIFETIME.days} days.")

@@ -6,11 +6,13 @@ const Submit = (() => {
   const panel = document.getElementById("conflict");
   const doubts = document.getElementById("doubts");
   const go = document.querySelector(".go");
-  let isUnderway = false, isInTheAir = false, timer = 0, failures = 0;
+  let isUnderway = false, isInTheAir = false, isConfirmed = false, timer = 0, failures = 0;
 
-  async function send(confirmed) {
-    if (Draft.isLeaving() || isInTheAir) return; // a heart-beat that comes through sends again what waits
+  // Without an argument, as a heart-beat or the network's return asks for it, what waits is sent again as it was.
+  async function send(confirmed = isConfirmed) {
+    if (Draft.isLeaving() || isInTheAir) return;
     isInTheAir = true;
+    isConfirmed = confirmed;
     await attempt(confirmed).finally(() => { isInTheAir = false; });
   }
   async function attempt(confirmed) {
@@ -72,7 +74,7 @@ const Submit = (() => {
   }
   function stop(sent) {
     clearTimeout(timer);
-    isUnderway = false;
+    isUnderway = isConfirmed = false;
     busy(false);
     form.dispatchEvent(new CustomEvent("filled"));
     Draft.goOn(sent);

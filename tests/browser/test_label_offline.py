@@ -79,6 +79,33 @@ def test_a_lost_answer_makes_no_second_label(desk):
     assert Ranking.objects.count() == 1
 
 
+def test_what_comes_back_while_a_submit_is_on_its_way_sends_no_copy(desk):
+    press(desk, *KEYS)
+    held = []
+    desk.route(desk.url, lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    with desk.expect_request(lambda request: request.method == "POST" and request.url == desk.url):
+        desk.keyboard.press("Control+Enter")
+    for _ in range(3):
+        desk.evaluate("dispatchEvent(new Event('online'))")
+    desk.wait_for_timeout(500)
+    assert len(held) == 1
+    held[0].continue_()
+    desk.wait_for_url("**/label/")
+    assert Ranking.objects.count() == 1
+
+
+def test_what_was_confirmed_without_network_is_not_asked_again(desk):
+    press(desk, "r", "1", "j", "2", "j", "3", "Control+Enter")  # as shown, which is asked about
+    asked = desk.get_by_role("dialog", name="Is that what you mean?")
+    expect(asked).to_be_visible()
+    desk.context.set_offline(True)
+    asked.locator("[value=yes]").click()
+    expect(desk.locator("#away")).to_contain_text("Not sent")
+    desk.context.set_offline(False)
+    desk.wait_for_url("**/label/")
+    assert Ranking.objects.count() == 1
+
+
 def test_going_on_after_a_lost_answer_is_told_apart(desk):
     """Who goes on working after a submit that may have arrived gets told, and sees what was not kept."""
     press(desk, *KEYS)

@@ -134,7 +134,7 @@ def test_a_token_is_asked_for_with_scopes_name_and_days(client, mia):
         ({"days": 0}, "greater than or equal to 1"),
         ({"days": 91}, "less than or equal to 90"),
         ({"name": "x" * 81}, "no more than 80 characters"),
-        ({"name": "a\x07b"}, "at most 80 characters that can be printed"),
+        ({"name": "a\x07b"}, "at most 80 characters, none of them invisible"),
     ],
 )
 def test_a_token_that_cannot_be_is_refused_and_none_is_made(client, mia, asked, sentence):
