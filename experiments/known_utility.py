@@ -34,12 +34,18 @@ K, NOISE, LONGEST = 4, 0.5, 40
 JUDGED = 2  # answers to each held-out prompt; of SFT the K that were drawn for the rankings
 TOPIC = 2.0  # points for a word of the prompt
 EPISODES = 768
-BETAS = (0.0, 0.05)
+BETAS = (0.0, 0.05, 0.2)
 ROOM = {"response_length": LONGEST, "max_prompt_length": 88}
 # The preset's learning rate, 4e-5, had hardly moved the training reward in five iterations.
 PPO = {**ROOM, "value": "trunk", "learning_rate": 1e-4, "value_learning_rate": 4e-4, "missing_eos_penalty": 0.0,
        "eval_prompts": 48}  # fmt: skip
-DPO_EPOCHS = (1, 3)
+DPO = {"max_train_tokens": 0, "eval_prompts": 48, "response_length": LONGEST}
+DPOS: dict[str, dict[str, Any]] = {
+    "DPO, one epoch": {},
+    "DPO, three epochs": {"epochs": 3},
+    "DPO, three epochs, learning rate 3e-5": {"epochs": 3, "learning_rate": 3e-5},
+    "DPO, three epochs, learning rate 3e-5, β = .02": {"epochs": 3, "learning_rate": 3e-5, "beta": 0.02},
+}
 SFT = {"max_length": 192, "max_train_tokens": 0, "epochs": 4, "learning_rate": 1e-4}
 Means = dict[str, float]  # of each prompt
 
@@ -93,9 +99,8 @@ def main() -> None:
         table.add_run(name, runs[name])
     curve(runs)
     if options.dpo:
-        for epochs in DPO_EPOCHS:
-            settings = {"max_train_tokens": 0, "eval_prompts": 48, "response_length": LONGEST, "epochs": epochs}
-            table.add_run(f"DPO, epochs: {epochs}", trained("known-dpo", "dpo", ranked, settings, policy=sft))
+        for name, more in DPOS.items():
+            table.add_run(name, trained("known-dpo", "dpo", ranked, {**DPO, **more}, policy=sft))
     table.show(judge)
 
 

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.formats import NAMES
+from labeling.formats.names import NAMES
 from labeling.models import Import
 from labeling.permissions import object_get, project_get
 from labeling.selectors.underway import Underway, underway_of

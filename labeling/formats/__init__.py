@@ -18,11 +18,6 @@ FORMATS: dict[str, Callable[[Path, Position], Iterator[ParsedLine | Problem]]] =
     "self_instruct": self_instruct.parse,
     "prompts": prompts.parse,
 }
-NAMES = {
-    "prompts": "Prompts (JSON lines, CSV or Parquet)",
-    "oasst": "OASST message trees (JSON lines)",
-    "self_instruct": "Self-Instruct tasks (JSON lines)",
-}
 SUFFIXES = (".jsonl", ".json", ".txt", ".csv", ".tsv", ".parquet")
 
 

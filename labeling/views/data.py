@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from labeling.formats import NAMES
+from labeling.formats.names import NAMES
 from labeling.models import CompletionBatch, Import, Snapshot
 from labeling.permissions import project_get
 from labeling.selectors.overview import project_overview
@@ -93,10 +94,11 @@ def data_freeze(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _live(request: HttpRequest, project: Project) -> dict[str, object]:
-    found = Import.objects.filter(project=project).select_related("requested_by").order_by("-pk")
-    page = Paginator(found, SHOWN).get_page(request.GET.get("page"))
-    imports = list(page)
-    snapshots = list(Snapshot.objects.filter(project=project).select_related("requested_by").order_by("-pk")[:SHOWN])
+    def paged(rows: QuerySet[Any], name: str) -> Page[Any]:
+        return Paginator(rows.filter(project=project).order_by("-pk"), SHOWN).get_page(request.GET.get(name))
+
+    imports = paged(Import.objects.select_related("requested_by"), "page")
+    snapshots = paged(Snapshot.objects.select_related("requested_by"), "snapshots")
     states = {job.state for job in imports} | {snapshot.state for snapshot in snapshots}
     overview = project_overview(project)
     running = [job for job in imports if job.state == Import.State.RUNNING]
@@ -107,9 +109,8 @@ def _live(request: HttpRequest, project: Project) -> dict[str, object]:
         "demonstrations_total": sum(overview.demonstrations.values()),
         "rankings_total": sum(overview.rankings.values()),
         "imports": imports,
-        "page": page,
         "underway": underway_of(running),
         "snapshots": snapshots,
-        "batches": CompletionBatch.objects.filter(project=project).order_by("-pk")[:SHOWN],
+        "batches": paged(CompletionBatch.objects.all(), "batches"),
         "is_under_way": bool(states & {Import.State.QUEUED, Import.State.RUNNING}),
     }

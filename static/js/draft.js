@@ -131,19 +131,10 @@ const Draft = (() => {
     if (!sending && at > number) meet(flat(draft), at);
   }
 
-  const count = () => {
-    const field = form.elements.text;
-    if (!field) return;
-    const words = field.value.trim() ? field.value.trim().split(/\s+/).length : 0;
-    document.getElementById(field.dataset.count).textContent =
-      `${words} word${words === 1 ? "" : "s"}, ${field.value.length} characters`;
-    go.disabled = words === 0;
-  };
   function changed() {
     firstChange ||= Date.now();
     clearTimeout(copyTimer);
     copyTimer = setTimeout(keepCopy, 250);
-    count();
     if (failures || theirs || !form.dataset.draft) return;
     refused = false;
     say("Saving…");
@@ -177,7 +168,6 @@ const Draft = (() => {
   function goOn(sent) {
     submitting = false;
     if (sent) unanswered = sent; // a refused label is kept as a draft
-    count();
     keepCopy();
   }
   function tryAgain(always) {
@@ -188,7 +178,7 @@ const Draft = (() => {
   }
 
   return {
-    catchUp, changed, count, goOn, hold, keepCopy, save, start, tryAgain,
+    catchUp, changed, goOn, hold, keepCopy, save, start, tryAgain,
     isOpen: () => Boolean(theirs),
     isUnsaved: () => Boolean(form.dataset.draft && dirty()),
     leave: (is = true) => { leaving = is; },

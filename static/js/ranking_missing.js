@@ -1,10 +1,7 @@
 // What a ranking still lacks: counted beside the board all the time, and said in a sentence to who submits too early.
 "use strict";
 const RankingMissing = (() => {
-  const form = document.getElementById("work");
   const left = document.getElementById("left");
-  const submit = document.getElementById("submit");
-  const refusal = document.getElementById("refusal");
 
   const listed = (names) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" and ");
   const lettered = (answers) => `answer${answers.length > 1 ? "s" : ""} ${listed(answers.map((answer) => answer.letter))}`;
@@ -35,15 +32,7 @@ const RankingMissing = (() => {
       ...steps.map(([better, worse]) => `say how much better ${better} is than ${worse}`),
       about.length ? `fill in ${listed(about)} about the prompt` : "",
     ].filter(Boolean);
-    tell(todo.length ? `Not submitted: first ${todo.join("; ")}.` : "");
-  }
-
-  // Not `disabled`: who presses the button, by pointer or by key, is told why nothing is sent (submit.js).
-  function tell(sentence) {
-    const before = form.dataset.missing;
-    if (before && before !== sentence && refusal.textContent === before) Server.note(refusal, "");
-    form.dataset.missing = sentence;
-    submit.setAttribute("aria-disabled", String(Boolean(sentence)));
+    Submit.lacks(todo.length ? `Not submitted: first ${todo.join("; ")}.` : "");
   }
 
   return { show };

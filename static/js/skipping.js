@@ -5,14 +5,17 @@
   if (!skip) return;
   const panel = skip.querySelector("form");
   const refusal = document.getElementById("skip-refusal");
+  const GAP = 16; // from the button and from what it must not cover, half each
+  const head = document.querySelector("header.top");
   const send = panel.querySelector("button:not([formaction])");
 
   function place() {
     // Below the button, or above it where there is more room: beside many answers the button stands low.
-    skip.classList.remove("up");
     const { top, bottom } = skip.getBoundingClientRect();
-    const isCut = panel.getBoundingClientRect().bottom > innerHeight;
-    skip.classList.toggle("up", isCut && top > innerHeight - bottom);
+    const above = top - Math.max(0, head.getBoundingClientRect().bottom), below = innerHeight - bottom;
+    skip.classList.toggle("up", panel.scrollHeight + GAP > below && above > below);
+    const isUp = panel.getBoundingClientRect().top < top; // on a phone always
+    panel.style.maxHeight = `${(isUp ? above : below) - GAP}px`;
   }
   skip.addEventListener("toggle", () => {
     if (!skip.open) return;

@@ -8,6 +8,15 @@ const Submit = (() => {
   const go = document.querySelector(".go");
   let isUnderway = false, isInTheAir = false, isConfirmed = false, timer = 0, failures = 0;
 
+  // What keeps it from being sent, in a sentence, or nothing. The button is not `disabled`: who presses it, by pointer
+  // or by key, is told.
+  let missing = "";
+  function lacks(sentence) {
+    if (missing && missing !== sentence && refusal.textContent === missing) Server.note(refusal, "");
+    missing = sentence;
+    go.setAttribute("aria-disabled", String(Boolean(sentence)));
+  }
+
   // Without an argument, as a heart-beat or the network's return asks for it, what waits is sent again as it was.
   async function send(confirmed = isConfirmed) {
     if (Draft.isLeaving() || isInTheAir) return;
@@ -84,7 +93,7 @@ const Submit = (() => {
     event.preventDefault();
     if (Draft.isOpen()) { panel.scrollIntoView({ block: "nearest" }); panel.querySelector("button").focus(); return; }
     if (isUnderway) return;
-    if (form.dataset.missing) { Server.note(refusal, form.dataset.missing); refusal.focus(); return; } // ranking_missing.js
+    if (missing) { Server.note(refusal, missing); refusal.focus(); return; }
     send();
   });
   document.addEventListener("keydown", (event) => {
@@ -96,5 +105,5 @@ const Submit = (() => {
     else if (!go.disabled) form.requestSubmit();
   });
 
-  return { send, stop, isUnderway: () => isUnderway };
+  return { send, stop, lacks, isUnderway: () => isUnderway };
 })();

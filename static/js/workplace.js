@@ -71,6 +71,5 @@ const Lease = (() => {
   });
   setInterval(Lease.beat, 1000 * Number(form.dataset.heartbeatSeconds));
   Draft.start();
-  Draft.count();
   Lease.beat();
 })();

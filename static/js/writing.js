@@ -7,10 +7,12 @@
   const preview = document.getElementById("preview");
   const views = document.getElementById("views");
   const [write, look] = [document.getElementById("show-text"), document.getElementById("show-preview")];
+  const length = document.getElementById("length");
   const typical = document.getElementById("typical");
   const pasted = document.getElementById("pasted");
   const drafts = document.getElementById("drafts");
   views.hidden = false;
+  form.noValidate = true; // its bubble would not show beside a preview: submit.js says what is missing
 
   const show = (previewing) => {
     if (previewing) preview.style.minHeight = `${text.offsetHeight}px`;
@@ -24,11 +26,9 @@
   look.addEventListener("click", () => show(true));
 
   // Where the text is, among the lengths that are usual.
-  const words = () => (text.value.match(/\S+/g) || []).length;
-  const place = () => {
+  const place = (n) => {
     if (!typical) return;
     const [low, high] = [Number(typical.dataset.low), Number(typical.dataset.high)];
-    const n = words();
     const most = Math.max(1, high * 1.5);
     const x = (value) => 4 + 112 * Math.min(1, value / most);
     const usual = typical.querySelector(".usual");
@@ -40,9 +40,12 @@
   const tooLong = document.getElementById("too-long");
   const most = Number(text.dataset.max);
   const measure = () => {
-    place();
+    const words = (text.value.match(/\S+/g) || []).length;
+    length.textContent = `${words} word${words === 1 ? "" : "s"}, ${text.value.length} characters`;
+    place(words);
     // Characters as the server counts them: an emoji is one.
     tooLong.hidden = text.value.length <= most || [...text.value].length <= most;
+    Submit.lacks(words ? "" : "Not submitted: nothing is written yet.");
   };
   text.addEventListener("input", measure);
   measure();

@@ -51,6 +51,25 @@ def test_a_reload_in_the_middle_keeps_the_draft(desk):
     expect(page.locator(".queue")).to_contain_text("1 done today")
 
 
+@pytest.mark.parametrize("looking", [False, True], ids=["text", "preview"])
+def test_what_is_submitted_before_anything_is_written_is_answered_by_a_sentence(desk, looking):
+    page = desk()
+    page.get_by_label("Your answer").fill("  \n")
+    if looking:
+        page.get_by_role("button", name="Preview").click()
+    page.keyboard.press("Control+Enter")
+    refusal = page.locator("#refusal")
+    expect(refusal).to_have_text("Not submitted: nothing is written yet.")
+    expect(refusal).to_be_focused()
+    expect(refusal).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_label("Your answer").fill("Water it less.")
+    expect(refusal).to_be_hidden()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/label/")
+    assert Demonstration.objects.get().text == "Water it less."
+
+
 def test_a_lost_connection_is_said_and_made_good(desk):
     page = desk()
     with cut_off(page, "**/draft/", arrives=False):

@@ -20,6 +20,7 @@ def test_count_pairs(scores, ranks, expected):
     assert count_pairs(scores, ranks) == expected
 
 
+@pytest.mark.oracle(19)
 def test_accuracy_counts_pairs_and_groups():
     measured = pair_accuracy([([3.0, 2.0, 1.0], [0, 1, 2]), ([0.0, 1.0], [0, 1]), ([0.0, 1.0], [0, 0])])
     assert (measured.accuracy, measured.pairs, measured.groups) == (0.75, 4, 2)

@@ -45,6 +45,7 @@ def runs(tmp_path_factory):
     return {name: [ended(directory, 0) for directory in pair] for name, pair in directories.items()}
 
 
+@pytest.mark.oracle(16)
 @pytest.mark.parametrize("name", CASES)
 def test_killed_within_a_step_and_gone_on_is_the_same_bitwise(runs, name):
     alone, again = runs[name]

@@ -57,6 +57,7 @@ def gradients(model, families, packed) -> tuple[torch.Tensor, dict[str, torch.Te
     return scores.detach(), {name: p.grad.clone() for name, p in model.named_parameters()}
 
 
+@pytest.mark.oracle(9)
 @pytest.mark.parametrize("case", FAMILIES)
 def test_shared_prefix_equals_separate_rows(case):
     model = reward_model()
@@ -67,6 +68,7 @@ def test_shared_prefix_equals_separate_rows(case):
         torch.testing.assert_close(packed_gradients[name], gradient, rtol=0, atol=1e-9)
 
 
+@pytest.mark.oracle(9)
 @pytest.mark.parametrize("case", FAMILIES)
 def test_both_equal_plain_transformers_one_row_at_a_time(case):
     model = reward_model()
@@ -81,6 +83,7 @@ def test_both_equal_plain_transformers_one_row_at_a_time(case):
         assert scored(model, FAMILIES[case], packed).tolist() == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.oracle(7)
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize(("dtype", "off"), [(torch.float64, 1e-14), (torch.float32, 0.0), (torch.bfloat16, 0.0)])
 def test_a_sibling_cannot_change_another(dtype, off, place):
@@ -126,6 +129,7 @@ def test_indices_of_rows_by_hand():
     assert layout.targets.tolist() == [7, 2, 8, 9, 2]
 
 
+@pytest.mark.oracle(9)
 def test_an_empty_prompt_predicts_no_first_token():
     layout = pack([([], [[7, 8, 2]])])
     assert layout.predictors.tolist() == [0, 1]

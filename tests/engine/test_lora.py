@@ -54,6 +54,7 @@ def test_an_adapted_layer_by_hand():
     assert (layer(x) - expected).abs().max() < 1e-12
 
 
+@pytest.mark.oracle(18)
 def test_switched_off_it_is_the_base_bitwise_and_then_learns_on():
     model = fill(adapted())
     base = tiny_model()(IDS).logits

@@ -38,6 +38,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.oracle(1)
 @pytest.mark.parametrize("case", CASES)
 def test_kway_loss_is_the_mean_over_explicit_pairs(case):
     values, ranks, ties, pairs = CASES[case]
@@ -50,6 +51,7 @@ def test_kway_loss_is_the_mean_over_explicit_pairs(case):
     assert float(scores.grad.sum()) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.oracle(1)
 @pytest.mark.parametrize("k", [2, 3, 4, 9])
 def test_equal_scores_cost_ln_2_whatever_k(k):
     scores = torch.full((k,), 0.37, dtype=torch.float64)

@@ -21,6 +21,7 @@ def backward(layer: torch.nn.Linear, gradient: float) -> None:
     (layer.weight.sum() * gradient).backward()
 
 
+@pytest.mark.oracle(18)
 def test_cosine_table_by_hand():
     expected = [1.0, 0.1 + 0.45 * (1 + math.sqrt(0.5)), 0.55, 0.1 + 0.45 * (1 - math.sqrt(0.5)), 0.1]
     assert [cosine(step, 5, 1.0) for step in range(5)] == pytest.approx(expected, abs=1e-12)
@@ -89,6 +90,7 @@ def test_masters_start_off_the_bf16_grid():
     assert optimizer.masters[0].item() == pytest.approx(1.003, abs=1e-6)
 
 
+@pytest.mark.oracle(18)
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_gradient_that_is_not_finite_changes_nothing(bad):
     layer = linear(1.0)

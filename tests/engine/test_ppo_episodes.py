@@ -55,11 +55,13 @@ def test_logprobs_and_values_belong_to_the_state_before_each_token(one, attentio
         assert values[row, n:].abs().sum() == 0
 
 
+@pytest.mark.oracle(6)
 def test_scores_are_read_at_the_end_token_as_plain_transformers_reads_them(one):
     scores = episodes.answer_scores(one.models.reward, ANSWERS)
     close(scores, [plain_score(one.models.reward, answer.prompt, answer.tokens) for answer in ANSWERS])
 
 
+@pytest.mark.oracle(6)
 @pytest.mark.parametrize("attention", ["packed", "rows"])
 def test_an_end_token_that_is_also_the_padding_changes_nothing(one, attention, monkeypatch):
     """Nor do rows of unequal length, which are padded, say anything else than a packed row, which never is."""
@@ -77,6 +79,7 @@ def test_an_end_token_that_is_also_the_padding_changes_nothing(one, attention, m
         close(getattr(after, name), getattr(packed, name))
 
 
+@pytest.mark.oracle(8)
 def test_every_answer_is_read_in_its_own_row_whatever_the_passes(one):
     whole = episodes.judge(one.models, ANSWERS, [[0, 1, 2, 3]], temperature=0.7, recompute=True)
     parts = episodes.judge(one.models, ANSWERS, [[2], [3, 1], [0]], temperature=0.7, recompute=True)

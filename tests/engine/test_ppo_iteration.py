@@ -25,6 +25,8 @@ def gradients(one):
     return [master.grad.clone() for master in one.policy_optimizer.masters + one.value_optimizer.masters]
 
 
+@pytest.mark.oracle(5)
+@pytest.mark.oracle(10)
 @pytest.mark.parametrize(("dtype", "off"), [(torch.float64, 1e-12), (torch.float32, 1e-6), (torch.bfloat16, 0.0)])
 def test_before_the_first_step_the_ratio_is_one_nothing_is_clipped_and_the_kl_is_zero(dtype, off):
     one = learner(**SMALL, dtype=dtype, inner_epochs=2, learning_rate=1e-2)
@@ -47,6 +49,7 @@ def test_after_learning_the_kl_is_no_longer_zero_and_the_policy_is_the_only_one_
     assert abs(ppo.iterate(one, 1, 2, QUESTIONS)["kl"]) > 1e-3
 
 
+@pytest.mark.oracle(13)
 def test_forward_passes_of_any_size_give_the_same_gradients():
     found = []
     for micro_tokens in (16, 30, 10_000):
@@ -101,6 +104,7 @@ def test_nothing_is_kept_for_training_where_others_learn_first():
     assert sorted(kept) == [(False, 0), (True, 1)]
 
 
+@pytest.mark.oracle(18)
 def test_a_reward_that_is_not_a_number_teaches_nothing_and_the_third_in_a_row_ends_the_run():
     one = learner(**SMALL)
     before = [p.clone() for p in one.models.policy.parameters()]

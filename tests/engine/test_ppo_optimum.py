@@ -52,6 +52,7 @@ BANDIT = {"vocabulary": 8, "length": 1, "beta": 0.5, "penalty": 0.0, "spread": 3
 SEQUENCES = {"vocabulary": 4, "length": 3, "beta": 0.5, "penalty": 0.5, "spread": 1.0}
 
 
+@pytest.mark.oracle(3)
 @pytest.mark.parametrize(
     "known",
     [
@@ -70,6 +71,7 @@ def test_ppo_reaches_the_kl_regularised_optimum(known):
     assert float((policy.exp() * (policy - known.optimum)).sum()) < 0.01
 
 
+@pytest.mark.oracle(3)
 def test_ppo_ptx_reaches_the_optimum_of_the_sum():
     """J(π) + γ · mean log p of the text, largest by a quasi-Newton search over the bandit's eight logits.
 
@@ -120,6 +122,7 @@ def test_adaptive_beta_ends_where_the_optimum_has_the_kl_it_aims_at():
     assert kl(known.logprob()) == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.oracle(3)
 @pytest.mark.parametrize("turned", ["reward", "kl"])
 def test_a_wrong_sign_is_seen(turned, monkeypatch):
     """The bug that made OpenAI's policy maximally bad: with a sign turned round the objective falls or the KL runs

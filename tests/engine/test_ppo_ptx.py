@@ -35,6 +35,7 @@ def gradients_of_one_minibatch(monkeypatch, gamma, *, pretraining=True):
     return one, found["grads"]
 
 
+@pytest.mark.oracle(17)
 def test_the_gradient_is_that_of_ppo_and_gamma_times_that_of_the_text(monkeypatch):
     """The text's gradient by autograd of the plain formula, a mean over the 5 predicted tokens of each row."""
     gamma = 27.8
@@ -49,6 +50,7 @@ def test_the_gradient_is_that_of_ppo_and_gamma_times_that_of_the_text(monkeypatc
         torch.testing.assert_close(mine, ppo_alone + gamma * text_alone, atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.oracle(17)
 def test_gamma_zero_is_ppo_bitwise(monkeypatch):
     _, with_text = gradients_of_one_minibatch(monkeypatch, 0.0)
     _, without = gradients_of_one_minibatch(monkeypatch, 0.0, pretraining=False)

@@ -28,6 +28,7 @@ def chain(tmp_path_factory):
     return chain
 
 
+@pytest.mark.oracle(16)
 @pytest.mark.parametrize("models", [{}, {"value": "trunk"}, {"value": "trunk", "lora_rank": 2}], ids=str)
 @pytest.mark.parametrize(("dtype", "saved", "last"), [("fp32", 1, 3), ("fp32", 5, 5), ("bf16", 3, 4)])
 def test_killed_and_gone_on_is_the_same_bitwise(chain, monkeypatch, models, dtype, saved, last):

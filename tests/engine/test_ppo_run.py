@@ -102,6 +102,7 @@ def test_without_held_out_prompts_the_training_prompts_give_start_and_end(chain)
     assert any("last 16 episodes" in line["text"] for line in ran.of("note"))
 
 
+@pytest.mark.oracle(13)
 def test_two_processes_train_as_one(chain):
     """Both put the same episodes into each step, four an iteration, and only round their sums otherwise. The
     parameters must move together, not only the figures.

@@ -90,6 +90,7 @@ def test_the_policy_makes_one_pass_for_logits_values_and_the_first_step(monkeypa
         assert passes == expected
 
 
+@pytest.mark.oracle(18)
 @pytest.mark.parametrize("value", ["own", "trunk"])
 def test_without_its_adapters_the_policy_is_the_reference(value):
     one = learner(**SMALL, value=value, lora_rank=4, lora_alpha=8.0)
@@ -118,6 +119,7 @@ def test_adapters_alone_learn():
     assert sum(p.numel() for p in learned) < sum(p.numel() for p in frozen.values())
 
 
+@pytest.mark.oracle(10)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_before_the_first_step_the_ratio_is_one_on_a_trunk_too(dtype):
     one = learner(**{**SMALL, "minibatch": 4}, dtype=dtype, value="trunk")

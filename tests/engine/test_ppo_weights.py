@@ -14,6 +14,7 @@ def made(dtype=torch.float32):
     return module, MasterAdamW(module, lower=module, dtype=dtype)
 
 
+@pytest.mark.oracle(18)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_average_has_its_closed_form(dtype):
     """a_n = dⁿ w₀ + (1 − d) Σ_k dⁿ⁻ᵏ w_k, by hand over four given weights."""

@@ -129,6 +129,7 @@ def ranks(tmp_path_factory):
     return [torch.load(f"{file}.{rank}", weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.oracle(13)
 @pytest.mark.parametrize("kind", [supervised, ranked], ids=lambda kind: kind.__name__)
 def test_two_ranks_learn_what_one_process_does(ranks, kind):
     alone = kind(0, 1)
@@ -145,6 +146,7 @@ def test_the_same_answers_learn_together_on_two_ranks(ranks):
     assert [sorted(one + two) for one, two in zip(first, second, strict=True)] == [sorted(step) for step in alone]
 
 
+@pytest.mark.oracle(13)
 @pytest.mark.parametrize("name", CASES)
 def test_ppo_on_two_ranks_learns_what_one_process_does(ranks, name):
     alone = reinforced(0, 1, **CASES[name])

@@ -65,6 +65,7 @@ def killed_after(monkeypatch, step, *, saved):
     monkeypatch.setattr(Keeper, "end_step", end_step)
 
 
+@pytest.mark.oracle(16)
 @pytest.mark.parametrize(
     ("kind", "settings", "inputs"),
     [
@@ -95,6 +96,7 @@ def test_killed_and_gone_on_is_the_same_bitwise(chain, monkeypatch, kind, settin
     assert not (directory / "state").exists()
 
 
+@pytest.mark.oracle(16)
 def test_a_run_is_killed_with_kill_9_and_goes_on(chain):
     """A real process, at whatever moment it is: the state that is there is whole."""
     settings = {**SFT, "epochs": 60, "save_minutes": 1e-6}
@@ -142,6 +144,7 @@ def stopped_in_the_middle(chain, monkeypatch, settings=SFT):
     return directory
 
 
+@pytest.mark.oracle(16)
 def test_another_snapshot_or_setting_is_refused(chain, monkeypatch):
     directory = stopped_in_the_middle(chain, monkeypatch)
     config = json.loads((directory / "config.json").read_text())

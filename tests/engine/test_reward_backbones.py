@@ -99,6 +99,7 @@ def test_an_encoder_learns_and_plain_transformers_gives_its_scores(make_snapshot
         load_reward({}, reference, dtype=torch.float32, device=CPU)
 
 
+@pytest.mark.oracle(8)
 def test_an_encoders_rows_do_not_depend_on_their_neighbours(bert_folder):
     model, _ = loaded(bert_folder)
     model.double()

@@ -23,6 +23,7 @@ def least(loss_of, k: int) -> torch.Tensor:
     return scores.detach()
 
 
+@pytest.mark.oracle(2)
 def test_counts_of_70_to_30_are_recovered_as_the_log_odds():
     """Bradley-Terry: the least loss over 70 wins and 30 losses is at ln(.7/.3) = .8473."""
     targets = [(pair_targets([0, 1]), 0.7), (pair_targets([1, 0]), 0.3)]
@@ -31,6 +32,7 @@ def test_counts_of_70_to_30_are_recovered_as_the_log_odds():
     assert float(found[0] - found[1]) == pytest.approx(0.8473, abs=1e-4)
 
 
+@pytest.mark.oracle(2)
 def test_known_utilities_are_recovered_up_to_a_constant():
     """Every pair with its Bradley-Terry chances both ways: the scores are the utilities, shifted."""
     utilities = torch.tensor([0.3, -1.1, 2.0, 0.0, -0.4], dtype=torch.float64)

@@ -18,6 +18,7 @@ def group(name, ranks, lengths=None, **values):
     return Group(name, [5], [[7] * length for length in lengths], ranks, **values)
 
 
+@pytest.mark.oracle(19)
 def test_tau_of_a_perfect_ranking_is_1_and_of_its_opposite_minus_1():
     assert kendall_tau([4.0, 3.0, 2.0, 1.0], [0, 1, 2, 3]) == pytest.approx(1)
     assert kendall_tau([1.0, 2.0, 3.0, 4.0], [0, 1, 2, 3]) == pytest.approx(-1)
@@ -53,6 +54,7 @@ def test_confidences_and_bins_by_hand():
     assert calibration_error([]) is None
 
 
+@pytest.mark.oracle(19)
 def test_scores_that_are_the_truth_are_calibrated():
     """Bradley-Terry choices by known utilities: mean σ(Δ) is the win rate within its error, and so in each bin."""
     rng = random.Random(7)

@@ -70,6 +70,7 @@ def test_it_learns_the_ranking_and_plain_transformers_agrees(make_snapshot, run_
         assert mine.tolist() == pytest.approx(theirs, abs=1e-5)
 
 
+@pytest.mark.oracle(8)
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padded_rows_in_plain_transformers_score_the_end_token(make_snapshot, run_script, side):
     """PAD is not the end token, so transformers' own search for the last token finds the scored one."""
@@ -145,6 +146,7 @@ def test_a_figure_without_a_finite_part_is_absent(make_snapshot, run_script, mon
     assert math.isfinite(ran.summary["train_loss_end"])
 
 
+@pytest.mark.oracle(9)
 def test_prefix_and_rows_train_the_same_model(make_snapshot, run_script):
     snapshot = make_snapshot()
     prefix, rows = (
@@ -234,6 +236,7 @@ def test_a_pass_has_at_most_micro_tokens_in_its_own_layout(layout, monkeypatch):
     assert sizes == {"prefix": [88], "rows": [96, 96]}[layout]
 
 
+@pytest.mark.oracle(13)
 def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_script):
     snapshot = make_snapshot()
     settings = {**LEARN, "epochs": 2, "micro_tokens": 100}

@@ -58,6 +58,7 @@ def test_margins_smoothing_and_centring_are_those_of_the_plain_formula():
         torch.testing.assert_close(found[name], parameter.grad, rtol=0, atol=1e-9)
 
 
+@pytest.mark.oracle(13)
 @pytest.mark.parametrize("shares", [((0, 2), (1, 2)), ((0, 3), (1, 3), (2, 3))])
 @pytest.mark.parametrize("micro_tokens", [16, 40])
 def test_passes_and_ranks_change_no_gradient(shares, micro_tokens):

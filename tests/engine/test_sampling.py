@@ -52,6 +52,7 @@ def full_logprobs(model, prompt, tokens, temperature=1.0):
     return scaled[range(len(tokens)), list(tokens)]
 
 
+@pytest.mark.oracle(11)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_logprobs_at_sampling_equal_those_of_one_uncached_forward(model, temperature):
     for answer in draw(model, temperature=temperature):
@@ -59,6 +60,7 @@ def test_logprobs_at_sampling_equal_those_of_one_uncached_forward(model, tempera
         torch.testing.assert_close(torch.tensor(answer.logprobs, dtype=torch.float64), expected, atol=1e-10, rtol=0)
 
 
+@pytest.mark.oracle(11)
 def test_logprobs_stay_right_while_rows_end_and_are_removed(ending_model):
     prompts = [[5 + i] * (1 + i % 5) for i in range(24)]
     answers = draw(ending_model, prompts, max_new_tokens=10)
@@ -107,6 +109,7 @@ def test_the_packed_loop_draws_what_an_uncached_plain_forward_says():
         torch.testing.assert_close(torch.tensor(answer.logprobs), expected, atol=1e-5, rtol=0, check_dtype=False)
 
 
+@pytest.mark.oracle(11)
 def test_greedy_equals_a_loop_without_a_cache(model):
     for prompt, answer in zip(PROMPTS, draw(model, temperature=0), strict=True):
         ids = list(prompt)
@@ -126,6 +129,7 @@ def test_greedy_equals_transformers_generate(model):
         assert list(answer.tokens) == theirs[0, len(prompt) :].tolist()
 
 
+@pytest.mark.oracle(8)
 def test_a_row_draws_the_same_answer_alone_in_any_order_batch_and_padding(ending_model):
     short = {"max_new_tokens": 5}
     prompts = [[5 + i] * (1 + i % 4) for i in range(9)]
@@ -177,6 +181,7 @@ def test_dropout_is_refused_and_so_is_an_empty_prompt(model):
         model.eval()
 
 
+@pytest.mark.oracle(11)
 def test_drawing_follows_the_distribution():
     """Pearson's χ² of 20,000 draws with 7 degrees of freedom: 24.32 is passed by chance once in a thousand."""
     probability = torch.tensor([0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.05, 0.02], dtype=torch.float64)
@@ -187,6 +192,7 @@ def test_drawing_follows_the_distribution():
     torch.testing.assert_close(logprob, probability[token].log())
 
 
+@pytest.mark.oracle(11)
 def test_the_loops_draws_follow_the_distribution_over_several_blocks():
     """χ² of 24,000 draws, four a row, at temperature .8 over 600 words, three blocks; with 599 degrees of freedom
     711.7 is passed by chance once in a thousand. The words' embeddings are equal, so that every state is, and a row's

@@ -42,6 +42,7 @@ def chain(tmp_path_factory):
     return chain
 
 
+@pytest.mark.oracle(18)
 @pytest.mark.parametrize("name", KINDS)
 def test_the_learning_rate_of_every_step(chain, name):
     kind, settings, table = KINDS[name]

@@ -82,6 +82,7 @@ def test_dialogues_give_the_plain_loss_of_learned_tokens_and_its_gradient(tmp_pa
         assert (gradient - expected[name]).abs().max() < 1e-9, name
 
 
+@pytest.mark.oracle(7)
 def test_a_neighbour_changes_nothing_bitwise(model):
     model.float()
     other = Dialogue("z", [], [90, 91, 92, 93, 2, 94], 1.0, [False] * 6)

@@ -95,6 +95,7 @@ def test_the_same_run_twice_is_the_same_checkpoint(make_snapshot, run_script):
     assert first.result["digest"] == second.result["digest"]
 
 
+@pytest.mark.oracle(13)
 def test_micro_batches_do_not_change_the_result(make_snapshot, run_script):
     snapshot = make_snapshot()
     whole = run_script("sft", snapshot, {**LEARN, "epochs": 1, "micro_tokens": 4000})
@@ -282,6 +283,7 @@ def test_a_stopped_process_says_so(make_snapshot, tmp_path, models_dir):
     assert not (directory / "checkpoints").exists()
 
 
+@pytest.mark.oracle(13)
 def test_two_processes_train_as_one(make_snapshot, tmp_path, models_dir, run_script):
     snapshot = make_snapshot()
     (tmp_path / "text.txt").write_text("In winter the ash is bare and the yew is green. " * 9)

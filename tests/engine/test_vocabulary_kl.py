@@ -17,6 +17,7 @@ def parts(seed):
     return torch.randn(N, D, generator=generator, dtype=torch.float64), unembedding
 
 
+@pytest.mark.oracle(14)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("rows", [1, 4, 11, 100])
 def test_pieces_are_torchs_own_divergence(rows, temperature):

@@ -180,6 +180,24 @@ def test_a_page_of_older_imports_stays_while_a_job_is_under_way(project, manager
     assert "file 10" not in live
 
 
+def test_each_list_has_pages_of_its_own(project, manager):
+    for number in range(11):
+        Import.objects.create(project=project, format="prompts", file_name=f"file {number}", path="x", state="done")
+        Snapshot.objects.create(project=project, error=f"Frozen {number}.", state="failed")
+        CompletionBatch.objects.create(digest=f"{number:064x}", project=project, error=f"Batch {number}.")
+    answer = manager.get("/data/demo/?page=2&snapshots=2")
+    page = answer.content.decode()
+    assert [job.file_name for job in answer.context["imports"]] == ["file 0"]
+    assert [row.error for row in answer.context["snapshots"]] == ["Frozen 0."]
+    assert len(answer.context["batches"]) == 10
+    assert re.findall(r'href="([^"]+)">(Newer|Older)<', page) == [
+        ("/data/demo/?page=1&amp;snapshots=2", "Newer"),
+        ("/data/demo/?page=2&amp;snapshots=1", "Newer"),
+        ("/data/demo/?page=2&amp;snapshots=2&amp;batches=2", "Older"),
+    ]
+    assert [row.error for row in manager.get("/data/demo/?batches=2").context["batches"]] == ["Batch 0."]
+
+
 def test_few_imports_need_no_pages(project, manager):
     Import.objects.create(project=project, format="prompts", file_name="x", path="x")
     assert "Pages of imports" not in manager.get("/data/demo/").content.decode()

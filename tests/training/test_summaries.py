@@ -54,6 +54,16 @@ def test_an_accuracy_comes_with_its_number_and_interval():
     ]
 
 
+def test_what_a_dry_run_says_of_time_is_said_in_hours():
+    found = {"steps": 2410, "seconds_a_step": 3.1, "seconds_before": 41.2, "seconds_until_the_last": 7512}
+    assert summary_rows(run("sft", found)) == [
+        ("Optimizer steps", "2,410"),
+        ("Seconds a step", "3.10"),
+        ("Before the first step, loading and evaluation", "41 s"),
+        ("Until the last step", "2 h 5 min"),
+    ]
+
+
 def test_margins_stand_with_their_figures():
     assert summary_rows(run("ppo", PPO)) == [
         ("Reward, start → end", "-0.21 ± 0.10 → 0.84 ± 0.20"),

@@ -36,7 +36,11 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         best = _with_margin(left.pop("best_of_reward", None), left.pop("best_of_reward_margin", None))
         text = f"{best} at KL {told(left.pop('best_of_kl', None))}"
         rows.append((f"Best of {told(left.pop('best_of'))} answers of the start, the same prompts", text))
-    rows += [(_LABELS[key], told(left.pop(key))) for key in _LABELS if key in left]
+    rows += [
+        (_LABELS[key], spoken(left.pop(key)) if key in _DURATIONS else told(left.pop(key)))
+        for key in _LABELS
+        if key in left
+    ]
     return rows + [(key.replace("_", " ").capitalize(), told(value)) for key, value in left.items()]
 
 
@@ -118,8 +122,8 @@ _LABELS = {
     "answers": "Answers",
     "seconds_a_step": "Seconds a step",
     "seconds_an_answer": "Seconds an answer",
-    "seconds_before": "Seconds before the first step, loading and evaluation",
-    "seconds_until_the_last": "Seconds until the last step",
+    "seconds_before": "Before the first step, loading and evaluation",
+    "seconds_until_the_last": "Until the last step",
     "memory_gib": "Memory held at most, GiB",
     "gpu_memory_gib": "GPU memory held at most, GiB",
     "memory_free_before_gib": "Memory that was free, GiB",
@@ -128,6 +132,7 @@ _LABELS = {
     "tokens_per_second": "Tokens a second",
     "episodes_per_second": "Episodes a second",
 }
+_DURATIONS = ("seconds_before", "seconds_until_the_last")
 
 
 def _accuracy(left: Figures) -> str:
