@@ -10,17 +10,18 @@ register = template.Library()
 
 @register.inclusion_tag("pages.html", takes_context=True)
 def pages(
-    context: template.Context, page: "Page[Any]", label: str, *, name: str = "page", path: str = ""
+    context: template.Context, page: "Page[Any]", label: str, *, name: str = "page", path: str = "", at: str = ""
 ) -> dict[str, Any]:
     """Links to the newer and the older page of a list, newest first; the address's other parameters stay.
 
-    `name` is the list's own parameter, `path` the page's address where a fragment of it is asked for elsewhere.
+    `name` is the list's own parameter, `path` the page's address where a part of it is asked for elsewhere, `at` the id
+    of the list's heading where others stand above it.
     """
     query = context["request"].GET.copy()
 
     def address(number: int) -> str:
         query[name] = str(number)
-        return f"{path}?{query.urlencode()}"
+        return f"{path}?{query.urlencode()}{at and '#'}{at}"
 
     return {
         "page": page,

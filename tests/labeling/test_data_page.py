@@ -163,7 +163,7 @@ def test_older_imports_are_reached_page_by_page(project, manager):
     assert [len(shown) for shown in pages] == [10, 10, 1]
     assert [name for shown in pages for name in shown] == [f"file {number}" for number in reversed(range(21))]
     assert '<span class="soft">3 of 3</span>' in page
-    assert 'href="/data/demo/?page=2">Newer<' in page
+    assert 'href="/data/demo/?page=2#imports">Newer<' in page
     for nonsense in ("x", "-1", "99", "9" * 5000):
         assert manager.get("/data/demo/", {"page": nonsense}).status_code == 200
     assert client_of(project, Role.REVIEWER).get("/data/demo/?page=2").status_code == 403
@@ -191,9 +191,9 @@ def test_each_list_has_pages_of_its_own(project, manager):
     assert [row.error for row in answer.context["snapshots"]] == ["Frozen 0."]
     assert len(answer.context["batches"]) == 10
     assert re.findall(r'href="([^"]+)">(Newer|Older)<', page) == [
-        ("/data/demo/?page=1&amp;snapshots=2", "Newer"),
-        ("/data/demo/?page=2&amp;snapshots=1", "Newer"),
-        ("/data/demo/?page=2&amp;snapshots=2&amp;batches=2", "Older"),
+        ("/data/demo/?page=1&amp;snapshots=2#imports", "Newer"),
+        ("/data/demo/?page=2&amp;snapshots=1#snapshots", "Newer"),
+        ("/data/demo/?page=2&amp;snapshots=2&amp;batches=2#batches", "Older"),
     ]
     assert [row.error for row in manager.get("/data/demo/?batches=2").context["batches"]] == ["Batch 0."]
 
