@@ -11,7 +11,9 @@ TASK_KEYS = frozenset({"id", "instruction", "instances"})
 def other_format(value: object, chosen: str) -> str:
     """ "; the line looks like …: choose the format …", or nothing where the line is like no other format."""
     name, like = _like(value)
-    return f"; the line looks like {like}: choose the format '{NAMES[name]}'" if name not in ("", chosen) else ""
+    return (
+        f"; the line looks like {like}: choose the format '{NAMES[name]}', {name}" if name not in ("", chosen) else ""
+    )
 
 
 def _like(value: object) -> tuple[str, str]:

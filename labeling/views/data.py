@@ -26,6 +26,7 @@ from people.models import Project, User
 from people.refusals import Refused
 
 SHOWN = 10
+UNDER_WAY = (Import.State.QUEUED, Import.State.RUNNING)  # and a snapshot's, which are called alike
 
 
 @login_required
@@ -99,7 +100,6 @@ def _live(request: HttpRequest, project: Project) -> dict[str, object]:
 
     imports = paged(Import.objects.select_related("requested_by"), "page")
     snapshots = paged(Snapshot.objects.select_related("requested_by"), "snapshots")
-    states = {job.state for job in imports} | {snapshot.state for snapshot in snapshots}
     overview = project_overview(project)
     running = [job for job in imports if job.state == Import.State.RUNNING]
     return {
@@ -112,5 +112,8 @@ def _live(request: HttpRequest, project: Project) -> dict[str, object]:
         "underway": underway_of(running),
         "snapshots": snapshots,
         "batches": paged(CompletionBatch.objects.all(), "batches"),
-        "is_under_way": bool(states & {Import.State.QUEUED, Import.State.RUNNING}),
+        # Of all jobs, whichever page of them is shown: its figures change, too.
+        "is_under_way": any(
+            model.objects.filter(project=project, state__in=UNDER_WAY).exists() for model in (Import, Snapshot)
+        ),
     }

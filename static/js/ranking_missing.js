@@ -3,11 +3,8 @@
 const RankingMissing = (() => {
   const left = document.getElementById("left");
 
-  const listed = (names) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" and ");
+  const { empty, label, listed } = RequiredFields;
   const lettered = (answers) => `answer${answers.length > 1 ? "s" : ""} ${listed(answers.map((answer) => answer.letter))}`;
-  const empty = (part) => [...part.querySelectorAll("[data-required]")].filter((field) =>
-    ![...field.querySelectorAll("input, textarea")].some((input) => (input.type === "radio" ? input.checked : input.value.trim())));
-  const label = (field) => `“${field.querySelector("legend, label").firstChild.textContent.trim()}”`;
 
   // `steps` are pairs of names, better and worse, between which nobody said how much better.
   function show(answers, unranked, steps, isAllBad) {
@@ -17,20 +14,20 @@ const RankingMissing = (() => {
       unrated.set(field.dataset.field, { ...found, without: [...found.without, answer] });
     }
     const rest = new Set([...unrated.values()].flatMap((one) => one.without)).size;
-    const about = empty(document.querySelector(".prompt")).map(label);
+    const about = RequiredFields.aboutPrompt(document.querySelector(".prompt"));
     const K = answers.length;
     const isTied = isAllBad && unranked.length === K;
     left.textContent = [
       isTied ? "All bad: tied, unless you rank them" : unranked.length ? `${unranked.length} of ${K} left to rank` : "",
       rest ? `${rest} of ${K} left to rate` : "",
       steps.length ? `${steps.length} left to say how much better` : "",
-      about.length ? `${about.length} left about the prompt` : "",
+      about.count ? `${about.count} left about the prompt` : "",
     ].filter(Boolean).join(", ") || "All ranked";
     const todo = [
       unranked.length && !isTied ? `rank ${lettered(unranked)}` : "",
       ...[...unrated.values()].map((one) => `fill in ${one.label} of ${lettered(one.without)}`),
       ...steps.map(([better, worse]) => `say how much better ${better} is than ${worse}`),
-      about.length ? `fill in ${listed(about)} about the prompt` : "",
+      about.words,
     ].filter(Boolean);
     Submit.lacks(todo.length ? `Not submitted: first ${todo.join("; ")}.` : "");
   }

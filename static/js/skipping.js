@@ -6,17 +6,20 @@
   const panel = skip.querySelector("form");
   const refusal = document.getElementById("skip-refusal");
   const GAP = 16; // from the button and from what it must not cover, half each
+  const LEAST = 160;
   const head = document.querySelector("header.top");
   const send = panel.querySelector("button:not([formaction])");
 
   function place() {
     // Below the button, or above it where there is more room: beside many answers the button stands low.
     const { top, bottom } = skip.getBoundingClientRect();
-    const above = top - Math.max(0, head.getBoundingClientRect().bottom), below = innerHeight - bottom;
+    const above = top - Math.max(0, head.getBoundingClientRect().bottom), below = visualViewport.height - bottom;
     skip.classList.toggle("up", panel.scrollHeight + GAP > below && above > below);
     const isUp = panel.getBoundingClientRect().top < top; // on a phone always
-    panel.style.maxHeight = `${(isUp ? above : below) - GAP}px`;
+    panel.style.maxHeight = `${Math.max(LEAST, (isUp ? above : below) - GAP)}px`;
   }
+  // The window's size, and what a keyboard on the screen leaves of it.
+  for (const view of [globalThis, visualViewport]) view.addEventListener("resize", () => { if (skip.open) place(); });
   skip.addEventListener("toggle", () => {
     if (!skip.open) return;
     place();

@@ -11,6 +11,7 @@
   const typical = document.getElementById("typical");
   const pasted = document.getElementById("pasted");
   const drafts = document.getElementById("drafts");
+  const aboutPrompt = document.querySelector(".about-prompt");
   views.hidden = false;
   form.noValidate = true; // its bubble would not show beside a preview: submit.js says what is missing
 
@@ -41,13 +42,15 @@
   const most = Number(text.dataset.max);
   const measure = () => {
     const words = (text.value.match(/\S+/g) || []).length;
-    length.textContent = `${words} word${words === 1 ? "" : "s"}, ${text.value.length} characters`;
-    place(words);
     // Characters as the server counts them: an emoji is one.
-    tooLong.hidden = text.value.length <= most || [...text.value].length <= most;
-    Submit.lacks(words ? "" : "Not submitted: nothing is written yet.");
+    const characters = text.value.length - (text.value.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g) || []).length;
+    length.textContent = `${words} word${words === 1 ? "" : "s"}, ${characters} characters`;
+    place(words);
+    tooLong.hidden = characters <= most;
+    const todo = [words ? "" : "write an answer", RequiredFields.aboutPrompt(aboutPrompt).words].filter(Boolean);
+    Submit.lacks(todo.length ? `Not submitted: first ${todo.join("; ")}.` : "");
   };
-  text.addEventListener("input", measure);
+  for (const kind of ["input", "change"]) form.addEventListener(kind, measure);
   measure();
 
   const effort = (typed, from) => {

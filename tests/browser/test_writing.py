@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from labeling.models import Assignment, Demonstration
+from labeling.models import Assignment, Demonstration, RatingForm
 from labeling.services.assignments import leases_expire
 from labeling.services.claims import assignment_claim_next
-from people.models import User
+from people.models import Project, User
 from tests.browser.conftest import PHONE, cut_off
 from tests.browser.label_data import everyday
 from tests.labeling.work import make_demonstration_task, make_labeler
@@ -59,7 +59,7 @@ def test_what_is_submitted_before_anything_is_written_is_answered_by_a_sentence(
         page.get_by_role("button", name="Preview").click()
     page.keyboard.press("Control+Enter")
     refusal = page.locator("#refusal")
-    expect(refusal).to_have_text("Not submitted: nothing is written yet.")
+    expect(refusal).to_have_text("Not submitted: first write an answer.")
     expect(refusal).to_be_focused()
     expect(refusal).to_be_in_viewport(ratio=1)
     page.get_by_role("button", name="Write", exact=True).click()
@@ -68,6 +68,25 @@ def test_what_is_submitted_before_anything_is_written_is_answered_by_a_sentence(
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/label/")
     assert Demonstration.objects.get().text == "Water it less."
+
+
+def test_what_the_form_asks_about_the_prompt_is_named_before_anything_is_sent(desk):
+    fields = [{"name": "clear", "label": "Clear", "type": "flag", "required": True}]
+    RatingForm.objects.create(project=Project.objects.get(), version=1, fields=[], prompt_fields=fields)
+    page = desk()
+    refusal = page.locator("#refusal")
+    expect(page.locator("#length")).to_have_text("0 words, 0 characters")  # the scripts have come
+    page.keyboard.press("Control+Enter")
+    expect(refusal).to_have_text("Not submitted: first write an answer; fill in “Clear” about the prompt.")
+    page.get_by_label("Your answer").fill("Water it less. 🌿")
+    expect(page.locator("#length")).to_have_text("4 words, 16 characters")
+    page.keyboard.press("Control+Enter")
+    expect(refusal).to_have_text("Not submitted: first fill in “Clear” about the prompt.")
+    page.get_by_text("Yes", exact=True).click()
+    expect(refusal).to_be_hidden()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/label/")
+    assert Demonstration.objects.get().text == "Water it less. 🌿"
 
 
 def test_a_lost_connection_is_said_and_made_good(desk):

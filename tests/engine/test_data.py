@@ -82,7 +82,7 @@ def test_a_long_completion_leaves_its_group_and_the_rest_keep_their_ranks(make_s
         ranking("elm", "train", ["z" * 400, "w" * 400, "bad"], (0, 1, 2)),
     ]
     found = data.ranking_groups(make_snapshot([], groups), byte_tokenizer(), split="train", max_length=200)
-    assert found.left_out_long == 3
+    assert (found.left_out_long, found.left_out_groups) == (3, 1)
     assert [(group.id, group.ranks, len(group.completions)) for group in found.items] == [("r-oak", [0, 2], 2)]
 
 

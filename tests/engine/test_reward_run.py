@@ -196,8 +196,31 @@ def test_budgets(make_snapshot, run_script):
     assert ran.summary["valid_groups"] == 2
     assert (ran.summary["valid_left_out_long"], ran.summary["valid_left_out_budget"]) == (0, 1)
     assert (
-        "Validating on 2 of 3 rankings. Left out: 0 completions over 200 tokens with their prompt; 1 rankings beyond "
-        "the limit." in [note["text"] for note in ran.of("note")]
+        "Validating on 2 rankings. Left out: 0 completions over 200 tokens with their prompt; 0 rankings that have "
+        "fewer than two without them; 0 rankings of ties only; 1 beyond the limit."
+    ) in [note["text"] for note in ran.of("note")]
+
+
+def test_every_ranking_of_the_snapshot_is_learned_from_or_counted(make_snapshot, run_script):
+    """Of five to train on one has ties only and one a single short answer; of four held out likewise, and one of the
+    two others is beyond the limit."""
+    groups = [ranking(word, "train") for word in WORDS[:3]] + [ranking(word, "valid") for word in WORDS[3:5]]
+    for split, tied, long in (("train", "oaks", "elms"), ("valid", "firs", "figs")):
+        groups.append(ranking(tied, split, ranks=(0, 0, 0)))
+        groups.append(ranking(long, split, ["good", "y" * 400, "z" * 400]))
+    ran = run_script("reward", make_snapshot(rankings=groups), {"max_length": 200, "max_eval_groups": 1})
+    found = ran.summary
+    assert (found["train_groups"], found["valid_groups"]) == (3, 1)
+    for split, budget in (("", 0), ("valid_", 1)):
+        assert [found[f"{split}left_out_{name}"] for name in ("long", "groups", "ties", "budget")] == [2, 1, 1, budget]
+    training, held, *_ = [note["text"] for note in ran.of("note") if "rankings" in note["text"]]
+    assert training.endswith(
+        "Left out: 2 completions over 200 tokens with their prompt; 1 rankings that have fewer than two without them; "
+        "1 rankings of ties only; 0 beyond the token budget."
+    )
+    assert held == (
+        "Validating on 1 rankings. Left out: 2 completions over 200 tokens with their prompt; 1 rankings that have "
+        "fewer than two without them; 1 rankings of ties only; 1 beyond the limit."
     )
 
 

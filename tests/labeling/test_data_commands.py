@@ -49,7 +49,7 @@ def test_import_and_freeze(tmp_path):
         (
             ("import_file", "{path}", "--project=demo", "--format=oasst"),
             "Line 1: not an OASST tree: 'message_tree_id' and 'prompt' are expected; the line looks like a plain "
-            "prompt: choose the format 'Prompts (JSON lines, CSV or Parquet)'. Nothing was imported.",
+            "prompt: choose the format 'Prompts (JSON lines, CSV or Parquet)', prompts. Nothing was imported.",
         ),
         (("snapshot_freeze", "--project=other"), "There is no project 'other'."),
         (

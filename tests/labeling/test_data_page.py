@@ -180,6 +180,18 @@ def test_a_page_of_older_imports_stays_while_a_job_is_under_way(project, manager
     assert "file 10" not in live
 
 
+@pytest.mark.parametrize("make", [
+    lambda project: Snapshot.objects.create(project=project),
+    lambda project: Import.objects.create(project=project, format="prompts", file_name="newest", path="x"),
+], ids=["snapshot", "import"])  # fmt: skip
+def test_a_job_under_way_that_is_on_another_page_is_followed_too(project, manager, make):
+    for number in range(11):
+        Import.objects.create(project=project, format="prompts", file_name=f"file {number}", path="x", state="done")
+        Snapshot.objects.create(project=project, error=f"Frozen {number}.", state="failed")
+    make(project)
+    assert "hx-trigger" in manager.get("/data/demo/?page=2&snapshots=2").content.decode()
+
+
 def test_each_list_has_pages_of_its_own(project, manager):
     for number in range(11):
         Import.objects.create(project=project, format="prompts", file_name=f"file {number}", path="x", state="done")

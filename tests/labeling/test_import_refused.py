@@ -187,9 +187,9 @@ def test_a_file_of_another_format_says_what_was_expected(project, format, reason
 TREE = {"message_tree_id": "t", "prompt": {"message_id": "m", "role": "prompter", "text": "?", "replies": []}}
 TASK = {"id": "seed_1", "instruction": "Add.", "instances": [{"input": "1 1", "output": "2"}]}
 LOOKS_LIKE = {
-    "oasst": "an Open-Assistant message tree: choose the format 'OASST message trees (JSON lines)'",
-    "self_instruct": "a Self-Instruct task: choose the format 'Self-Instruct tasks (JSON lines)'",
-    "prompts": "a plain prompt: choose the format 'Prompts (JSON lines, CSV or Parquet)'",
+    "oasst": "an Open-Assistant message tree: choose the format 'OASST message trees (JSON lines)', oasst",
+    "self_instruct": "a Self-Instruct task: choose the format 'Self-Instruct tasks (JSON lines)', self_instruct",
+    "prompts": "a plain prompt: choose the format 'Prompts (JSON lines, CSV or Parquet)', prompts",
 }
 
 

@@ -97,10 +97,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Selection(Generic[Item]):
-    """Examples that fit, and how many completions or prompts were left out for their length."""
+    """Examples that fit, how many completions or prompts were left out for their length, and how many rankings with
+    them, of which fewer than two completions are left.
+    """
 
     items: list[Item]
     left_out_long: int = 0
+    left_out_groups: int = 0
 
 
 def open_snapshot(inputs: Mapping[str, Any]) -> Path:
@@ -141,25 +144,35 @@ def ranking_groups(
 ) -> Selection[Group]:
     """A split's ranking groups, in file order, without completions over `max_length` tokens (prompt included).
 
-    A group stays whole apart from those: what remains of its ranking still holds. Groups without two completions of
-    different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair. `margins` are
+    A group stays whole apart from those: what remains of its ranking still holds; with fewer than two left it is left
+    out, too. Groups without two completions of different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair. `margins` are
     those of strengths 1, 2, …; raises RunError for a ranking with a larger strength.
     """
-    items, long = [], 0
+    items, long, alone = [], 0, 0
     for record in _read(folder, RankingGroup, split):
         prompt = encode_prompt(tokenizer, record.messages)
         encoded = [encode_completion(tokenizer, completion.text) for completion in record.completions]
         kept = [i for i, completion in enumerate(encoded) if len(prompt) + len(completion) <= max_length]
         long += len(encoded) - len(kept)
-        if len(kept) >= 2:
-            heights = _heights(record, margins) if any(margins) else []
-            group = Group(
-                record.id, prompt, [encoded[i] for i in kept], [record.ranks[i] for i in kept], record.weight,
-                heights=[heights[i] for i in kept] if heights else [], labeler=record.labeler, cohort=record.cohort,
-                provenance=record.provenance, category=record.category,
-            )  # fmt: skip
-            items.append(group)
-    return Selection(items, long)
+        if len(kept) < 2:
+            alone += 1
+            continue
+        heights = _heights(record, margins) if any(margins) else []
+        group = Group(
+            record.id, prompt, [encoded[i] for i in kept], [record.ranks[i] for i in kept], record.weight,
+            heights=[heights[i] for i in kept] if heights else [], labeler=record.labeler, cohort=record.cohort,
+            provenance=record.provenance, category=record.category,
+        )  # fmt: skip
+        items.append(group)
+    return Selection(items, long, alone)
+
+
+def long_completions(found: Selection[Group], longest: int) -> str:
+    """What was left out of rankings for its length, in words: every ranking that is not in `items` is in it."""
+    return (
+        f"{found.left_out_long:,} completions over {longest:,} tokens with their prompt; "
+        f"{found.left_out_groups:,} rankings that have fewer than two without them"
+    )
 
 
 def _heights(record: RankingGroup, margins: Sequence[float]) -> list[float]:

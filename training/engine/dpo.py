@@ -73,12 +73,12 @@ def main(run: Run) -> Result:
     train_pairs = sum(pair_count(group.ranks, settings.ties) for group in train)
     report.note(
         f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(data.token_count, train)):,} tokens). "
-        f"Left out: {found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
+        f"Left out: {data.long_completions(found, settings.max_length)}; "
         f"{len(found.items) - len(useful):,} rankings of ties only; {beyond:,} beyond the token budget."
     )
     report.note(
-        f"Validating on {len(valid):,} of {len(ordered):,} rankings. Left out: {held.left_out_long:,} completions "
-        f"over {settings.max_length:,} tokens with their prompt."
+        f"Validating on {len(valid):,} rankings. Left out: {data.long_completions(held, settings.max_length)}; "
+        f"{len(held.items) - len(ordered):,} rankings of ties only; {len(ordered) - len(valid):,} beyond the limit."
         if valid
         else "The snapshot has no validation ranking that fits, so there is no accuracy."
     )
@@ -129,9 +129,12 @@ def main(run: Run) -> Result:
         "steps": total,
         "skipped_steps": divergence.skipped,
         "left_out_long": found.left_out_long,
+        "left_out_groups": found.left_out_groups,
         "left_out_ties": len(found.items) - len(useful),
         "left_out_budget": beyond,
         "valid_left_out_long": held.left_out_long,
+        "valid_left_out_groups": held.left_out_groups,
+        "valid_left_out_ties": len(held.items) - len(ordered),
         "valid_left_out_budget": len(ordered) - len(valid),
         "tokens_per_second": round(progress["tokens"] / progress["clock"], 1),
         **evaluate(run, model, tokenizer, valid, questions, step=total),

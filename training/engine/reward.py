@@ -80,8 +80,7 @@ def main(run: Run) -> Result:
     train_pairs = sum(pair_count(group.ranks, settings.ties) for group in train)
     report.note(
         f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(data.token_count, train)):,} tokens). "
-        f"Left out: {found.left_out_long:,} completions over {settings.max_length:,} tokens with their prompt; "
-        f"{ties_only:,} rankings of ties only; {beyond:,} beyond the token budget."
+        f"Left out: {data.long_completions(found, settings.max_length)}; {ties_only:,} rankings of ties only; {beyond:,} beyond the token budget."
     )
     if left_out:
         report.note(
@@ -90,9 +89,8 @@ def main(run: Run) -> Result:
         )
     if valid:
         report.note(
-            f"Validating on {len(valid):,} of {len(ordered):,} rankings. Left out: {held.left_out_long:,} completions "
-            f"over {settings.max_length:,} tokens with their prompt; {len(ordered) - len(valid):,} rankings "
-            "beyond the limit."
+            f"Validating on {len(valid):,} rankings. Left out: {data.long_completions(held, settings.max_length)}; "
+            f"{len(held.items) - len(ordered):,} rankings of ties only; {len(ordered) - len(valid):,} beyond the limit."
         )
     else:
         report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
@@ -144,9 +142,12 @@ def main(run: Run) -> Result:
         "steps": total,
         "skipped_steps": divergence.skipped,
         "left_out_long": found.left_out_long,
+        "left_out_groups": found.left_out_groups,
         "left_out_ties": ties_only,
         "left_out_budget": beyond,
         "valid_left_out_long": held.left_out_long,
+        "valid_left_out_groups": held.left_out_groups,
+        "valid_left_out_ties": len(held.items) - len(ordered),
         "valid_left_out_budget": len(ordered) - len(valid),
         "tokens_per_second": round(progress["tokens"] / progress["clock"], 1),
     }

@@ -37,7 +37,7 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         text = f"{best} at KL {told(left.pop('best_of_kl', None))}"
         rows.append((f"Best of {told(left.pop('best_of'))} answers of the start, the same prompts", text))
     rows += [
-        (_LABELS[key], spoken(left.pop(key)) if key in _DURATIONS else told(left.pop(key)))
+        (_LABELS[key], _time(left.pop(key)) if key in _DURATIONS else told(left.pop(key)))
         for key in _LABELS
         if key in left
     ]
@@ -110,9 +110,12 @@ _LABELS = {
     "valid_demonstrations": "Validation demonstrations",
     "bias_demonstrations": "Demonstrations that set the bias",
     "left_out_long": "Left out: too long",
+    "left_out_groups": "Left out: rankings with fewer than two completions short enough",
     "left_out_ties": "Left out: ties only",
     "left_out_budget": "Left out: beyond the budget",
     "valid_left_out_long": "Left out of validation: too long",
+    "valid_left_out_groups": "Left out of validation: rankings with fewer than two completions short enough",
+    "valid_left_out_ties": "Left out of validation: ties only",
     "valid_left_out_budget": "Left out of validation: beyond the budget",
     "valid_not_finite": "Left out of validation: scores not finite",
     "eval_left_out_long": "Left out of the held-out prompts: too long",
@@ -146,6 +149,10 @@ def _accuracy(left: Figures) -> str:
     if low is not None and high is not None:
         text += f", 95 % interval {100 * low:.1f}–{100 * high:.1f}"
     return text
+
+
+def _time(value: Any) -> str:
+    return spoken(value) if isinstance(value, int | float) else told(value)
 
 
 def _with_margin(value: Any, margin: Any) -> str:
