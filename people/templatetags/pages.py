@@ -14,8 +14,8 @@ def pages(
 ) -> dict[str, Any]:
     """Links to the newer and the older page of a list, newest first; the address's other parameters stay.
 
-    `name` is the list's own parameter, `path` the page's address where a part of it is asked for elsewhere, `at` the id
-    of the list's heading where others stand above it.
+    `name` is the list's own parameter, `path` the page's address where a part of it is asked for elsewhere, `at` the
+    id of the list's heading where others stand above it.
     """
     query = context["request"].GET.copy()
 

@@ -145,8 +145,9 @@ def ranking_groups(
     """A split's ranking groups, in file order, without completions over `max_length` tokens (prompt included).
 
     A group stays whole apart from those: what remains of its ranking still holds; with fewer than two left it is left
-    out, too. Groups without two completions of different rank teach nothing and are dropped only where a loss or an accuracy needs such a pair. `margins` are
-    those of strengths 1, 2, …; raises RunError for a ranking with a larger strength.
+    out, too. Groups without two completions of different rank teach nothing and are dropped only where a loss or an
+    accuracy needs such a pair. `margins` are those of strengths 1, 2, …; raises RunError for a ranking with a larger
+    strength.
     """
     items, long, alone = [], 0, 0
     for record in _read(folder, RankingGroup, split):
@@ -165,14 +166,6 @@ def ranking_groups(
         )  # fmt: skip
         items.append(group)
     return Selection(items, long, alone)
-
-
-def long_completions(found: Selection[Group], longest: int) -> str:
-    """What was left out of rankings for its length, in words: every ranking that is not in `items` is in it."""
-    return (
-        f"{found.left_out_long:,} completions over {longest:,} tokens with their prompt; "
-        f"{found.left_out_groups:,} rankings that have fewer than two without them"
-    )
 
 
 def _heights(record: RankingGroup, margins: Sequence[float]) -> list[float]:

@@ -26,6 +26,7 @@ from training.engine.dpo_judged import evaluate
 from training.engine.errors import RunError
 from training.engine.held_out import validation_questions
 from training.engine.implicit_rewards import all_logprobs, answer_logprobs, implicit_rewards
+from training.engine.judging_rankings import judges, long_completions
 from training.engine.lora import add_lora, merge
 from training.engine.losses import kway_loss, pair_count, pair_targets
 from training.engine.models import check_length, load_policy, set_dropout, unembeds_plainly
@@ -64,8 +65,7 @@ def main(run: Run) -> Result:
             f"{settings.max_length:,} tokens."
         )
     train, beyond = data.within_budget(useful, settings.max_train_tokens, data.token_count, seed=settings.seed)
-    ordered = [group for group in held.items if pair_count(group.ranks, "drop")]
-    valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
+    judged = judges(held, longest=settings.max_length, most=settings.max_eval_groups, seed=settings.seed)
     questions: list[Question] = []
     if settings.eval_prompts:
         questions, without = validation_questions(run, tokenizer, folder, model)
@@ -73,15 +73,10 @@ def main(run: Run) -> Result:
     train_pairs = sum(pair_count(group.ranks, settings.ties) for group in train)
     report.note(
         f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(data.token_count, train)):,} tokens). "
-        f"Left out: {data.long_completions(found, settings.max_length)}; "
+        f"Left out: {long_completions(found, settings.max_length)}; "
         f"{len(found.items) - len(useful):,} rankings of ties only; {beyond:,} beyond the token budget."
     )
-    report.note(
-        f"Validating on {len(valid):,} rankings. Left out: {data.long_completions(held, settings.max_length)}; "
-        f"{len(held.items) - len(ordered):,} rankings of ties only; {len(ordered) - len(valid):,} beyond the limit."
-        if valid
-        else "The snapshot has no validation ranking that fits, so there is no accuracy."
-    )
+    report.note(judged.note)
 
     if settings.lora_rank:
         add_lora(model, settings.lora_rank, settings.lora_alpha, settings.seed)
@@ -132,12 +127,9 @@ def main(run: Run) -> Result:
         "left_out_groups": found.left_out_groups,
         "left_out_ties": len(found.items) - len(useful),
         "left_out_budget": beyond,
-        "valid_left_out_long": held.left_out_long,
-        "valid_left_out_groups": held.left_out_groups,
-        "valid_left_out_ties": len(held.items) - len(ordered),
-        "valid_left_out_budget": len(ordered) - len(valid),
+        **judged.left_out,
         "tokens_per_second": round(progress["tokens"] / progress["clock"], 1),
-        **evaluate(run, model, tokenizer, valid, questions, step=total),
+        **evaluate(run, model, tokenizer, judged.groups, questions, step=total),
     }
     if settings.lora_rank:
         merge(model)

@@ -23,6 +23,7 @@ from training.engine.config import RewardSettings
 from training.engine.data import Group
 from training.engine.errors import RunError
 from training.engine.folds import left_out_labelers
+from training.engine.judging_rankings import judges, long_completions
 from training.engine.losses import kway_loss, pair_count, pair_targets
 from training.engine.models import check_length, new_reward, set_dropout
 from training.engine.optimizer import Divergence, MasterAdamW, cosine
@@ -75,25 +76,19 @@ def main(run: Run) -> Result:
             f"{settings.max_length:,} tokens{' by people who are not left out' if left_out else ''}."
         )
     train, beyond = data.within_budget(useful, settings.max_train_tokens, data.token_count, seed=settings.seed)
-    ordered = [group for group in held.items if pair_count(group.ranks, "drop")]
-    valid = data.shuffled(ordered, settings.seed)[: settings.max_eval_groups or None]
+    judged = judges(held, longest=settings.max_length, most=settings.max_eval_groups, seed=settings.seed)
     train_pairs = sum(pair_count(group.ranks, settings.ties) for group in train)
     report.note(
         f"Training on {len(train):,} rankings ({train_pairs:,} pairs, {sum(map(data.token_count, train)):,} tokens). "
-        f"Left out: {data.long_completions(found, settings.max_length)}; {ties_only:,} rankings of ties only; {beyond:,} beyond the token budget."
+        f"Left out: {long_completions(found, settings.max_length)}; {ties_only:,} rankings of ties only; "
+        f"{beyond:,} beyond the token budget."
     )
     if left_out:
         report.note(
             f"{len(left_out):,} of {len(people - {''}):,} labelers are left out of training and judged apart: "
             f"{len(found.items) - ties_only - len(useful):,} training rankings less."
         )
-    if valid:
-        report.note(
-            f"Validating on {len(valid):,} rankings. Left out: {data.long_completions(held, settings.max_length)}; "
-            f"{len(held.items) - len(ordered):,} rankings of ties only; {len(ordered) - len(valid):,} beyond the limit."
-        )
-    else:
-        report.note("The snapshot has no validation ranking that fits, so there is no accuracy.")
+    report.note(judged.note)
 
     set_dropout(model, 0.0)
     sharding.shard(run, model)
@@ -145,17 +140,14 @@ def main(run: Run) -> Result:
         "left_out_groups": found.left_out_groups,
         "left_out_ties": ties_only,
         "left_out_budget": beyond,
-        "valid_left_out_long": held.left_out_long,
-        "valid_left_out_groups": held.left_out_groups,
-        "valid_left_out_ties": len(held.items) - len(ordered),
-        "valid_left_out_budget": len(ordered) - len(valid),
+        **judged.left_out,
         "tokens_per_second": round(progress["tokens"] / progress["clock"], 1),
     }
     losses = progress["losses"]
     for name, part in (("train_loss_start", losses[:quarter]), ("train_loss_end", losses[-quarter:])):
         if finite := [loss for loss in part if loss is not None]:
             summary[name] = round(sum(finite) / len(finite), 5)
-    summary |= evaluate(run, model, valid, left_out, step=total)
+    summary |= evaluate(run, model, judged.groups, left_out, step=total)
     summary |= reward_report.agreement_figures(read_manifest(folder)["meta"])
     spoken = data.demonstrations(folder, tokenizer, split="train", max_length=settings.max_length)
     summary |= set_bias(run, model, spoken)
