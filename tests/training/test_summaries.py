@@ -83,7 +83,7 @@ def test_figures(value, text):
 def test_the_best_of_n_stands_with_its_margin_and_its_kl():
     summary = {"best_of": 4, "best_of_reward": 1.25, "best_of_reward_margin": 0.5, "best_of_kl": 0.636294}
     assert summary_rows(Run(kind="ppo", summary=summary)) == [
-        ("Best of 4 answers of the start, the same prompts", "1.25 ± 0.50 at KL 0.64"),
+        ("Best of 4 answers of the start, the same prompts", "1.25 ± 0.50 at KL ≤ 0.64"),
     ]
 
 

@@ -34,7 +34,7 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
         rows.append(("Change of the reward, prompt by prompt", change))
     if "best_of" in left:
         best = _with_margin(left.pop("best_of_reward", None), left.pop("best_of_reward_margin", None))
-        text = f"{best} at KL {told(left.pop('best_of_kl', None))}"
+        text = f"{best} at KL ≤ {told(left.pop('best_of_kl', None))}"
         rows.append((f"Best of {told(left.pop('best_of'))} answers of the start, the same prompts", text))
     rows += [
         (_LABELS[key], _time(left.pop(key)) if key in _DURATIONS else told(left.pop(key)))
