@@ -5,6 +5,7 @@ import pytest
 from training.engine.accuracy import count_pairs, pair_accuracy
 
 
+@pytest.mark.oracle(19)
 @pytest.mark.parametrize(
     ("scores", "ranks", "expected"),
     [

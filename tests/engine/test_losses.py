@@ -75,18 +75,23 @@ def test_a_prompt_of_ties_only_costs_nothing():
     assert scores.grad.tolist() == [0.0, 0.0]
 
 
+@pytest.mark.oracle(14)
 def test_rows_cross_entropy_by_hand():
     logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], dtype=torch.float64))
     loss = rows_cross_entropy(logits, torch.nn.Identity(), torch.tensor([0, 2]), torch.tensor([2.0, 1.0]))
     assert float(loss) == pytest.approx(2 * math.log(2) - math.log(0.8), abs=1e-12)
 
 
+@pytest.mark.oracle(14)
 def test_dialogue_loss_is_the_plain_loss_of_the_completions_tokens():
-    """Plain means: all logits of one row at a time from transformers' own forward, all but the completion masked."""
+    """Plain means: all logits of one row at a time from transformers' own forward, all but the completion masked.
+
+    An example's weight multiplies its loss.
+    """
     model = in_double(tiny_model())
     dialogues = [
         Dialogue("a", [5, 6, 7], [8, 9, 2]),
-        Dialogue("b", [11], [12, 13, 14, 15, 2]),
+        Dialogue("b", [11], [12, 13, 14, 15, 2], weight=3.0),
         Dialogue("c", [4], [2]),
     ]
     model.zero_grad()
@@ -98,13 +103,15 @@ def test_dialogue_loss_is_the_plain_loss_of_the_completions_tokens():
     for item in dialogues:
         labels = torch.tensor(([-100] * len(item.prompt) + item.completion)[1:])
         logits = model(input_ids=torch.tensor([item.prompt + item.completion])).logits[0, :-1]
-        plain = plain + torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="sum")
+        cost = torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="sum")
+        plain = plain + item.weight * cost
     plain.backward()
     assert float(loss.detach()) == pytest.approx(float(plain.detach()), rel=1e-12)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(ours[name], parameter.grad, rtol=0, atol=1e-9)
 
 
+@pytest.mark.oracle(14)
 def test_a_demonstrations_weight_weighs_its_tokens():
     model = tiny_model().double()
     light, heavy = Dialogue("a", [5, 6], [8, 2]), Dialogue("b", [7], [9, 9, 2], weight=3.0)

@@ -93,14 +93,25 @@ def test_masters_start_off_the_bf16_grid():
 @pytest.mark.oracle(18)
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_gradient_that_is_not_finite_changes_nothing(bad):
-    layer = linear(1.0)
-    optimizer = MasterAdamW(layer)
-    backward(layer, bad)
-    assert not math.isfinite(optimizer.step(lr=0.1))
-    assert layer.weight.item() == 1.0
+    """One entry of one gradient costs each weight its step; Adam neither moves on by its momentum nor loses it."""
+    layer = torch.nn.Linear(2, 3)
+    optimizer = MasterAdamW(layer, weight_decay=0.1)
+    (layer.weight.sum() + layer.bias.sum()).backward()
+    optimizer.step(lr=0.1)
+    before = {name: tensor.clone() for name, tensor in optimizer.tensors().items()}
+    assert len(before) == 2 * 4  # of weight and bias the master, two moments and a count of steps
+    (layer.weight.sum() + bad * layer.bias[1]).backward()
+    assert not math.isfinite(optimizer.step(lr=0.1, max_norm=1.0))
+    after = optimizer.tensors()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert torch.equal(layer.weight.data, before["0.master"])
+    assert torch.equal(layer.bias.data, before["1.master"])
     assert layer.weight.grad is None
+    assert layer.bias.grad is None
 
 
+@pytest.mark.oracle(18)
 def test_three_such_steps_in_a_row_end_the_run():
     divergence, silent = Divergence(), Reporter(None)
     for norm in [math.nan, math.nan, 1.0, math.nan, math.inf]:
@@ -117,6 +128,7 @@ def test_a_run_whose_every_step_was_skipped_has_learned_nothing():
         divergence.end(2)
 
 
+@pytest.mark.oracle(18)
 def test_the_examples_that_are_to_blame_are_named(tmp_path):
     report = Reporter(tmp_path / "metrics.jsonl")
     Divergence().check(math.nan, "Step 1", report, ["d-oak"])

@@ -36,6 +36,7 @@ def close(left, right):
     torch.testing.assert_close(left, torch.as_tensor(right, dtype=torch.float64), atol=1e-10, rtol=0)
 
 
+@pytest.mark.oracle(8)
 @pytest.mark.parametrize("attention", ["packed", "rows"])
 def test_logprobs_and_values_belong_to_the_state_before_each_token(one, attention, monkeypatch):
     if attention == "rows":
@@ -56,8 +57,15 @@ def test_logprobs_and_values_belong_to_the_state_before_each_token(one, attentio
 
 
 @pytest.mark.oracle(6)
-def test_scores_are_read_at_the_end_token_as_plain_transformers_reads_them(one):
+@pytest.mark.oracle(8)
+@pytest.mark.parametrize("attention", ["packed", "rows"])
+def test_scores_are_read_at_the_end_token_as_plain_transformers_reads_them(one, attention, monkeypatch):
+    """Plain transformers reads one unpadded text at a time; in rows the engine pads texts of 3 to 8 tokens."""
+    if attention == "rows":
+        monkeypatch.setattr(one.models.reward.config, "_attn_implementation", "sdpa")
+        assert episodes.lay(one.models.reward, episodes.families_of(ANSWERS)).ids.shape == (4, 8)
     scores = episodes.answer_scores(one.models.reward, ANSWERS)
+    monkeypatch.setattr(one.models.reward.config, "_attn_implementation", "sdpa")
     close(scores, [plain_score(one.models.reward, answer.prompt, answer.tokens) for answer in ANSWERS])
 
 

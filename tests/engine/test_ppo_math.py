@@ -151,9 +151,9 @@ def test_lambda_one_returns_do_not_depend_on_the_values_and_lambda_zero_gives_de
     ],
 )
 def test_clipped_policy_loss_and_its_gradient(ratio, advantage, loss, slope):
-    """ε = .2; d loss / d log π = −A ρ where the loss is free, 0 where it is held."""
-    new = rows([math.log(ratio), 5.0]).requires_grad_()
-    result = pm.policy_loss(new, rows([0.0, 0.0]), rows([advantage, 3.0]), mask(1, width=2), 0.2, denominator=1)
+    """ε = .2, log π_old = −.7; d loss / d log π = −A ρ where the loss is free, 0 where it is held."""
+    new = rows([math.log(ratio) - 0.7, 5.0]).requires_grad_()
+    result = pm.policy_loss(new, rows([-0.7, 0.0]), rows([advantage, 3.0]), mask(1, width=2), 0.2, denominator=1)
     result.loss.backward()
     assert float(result.loss.detach()) == pytest.approx(loss)
     assert new.grad.tolist() == [[pytest.approx(slope), 0.0]]
@@ -174,18 +174,23 @@ def test_a_nan_in_the_padding_reaches_neither_losses_nor_gradients():
 
 @pytest.mark.oracle(12)
 @pytest.mark.parametrize(
-    ("value", "loss", "slope", "clipped"),
+    ("value", "aim", "loss", "slope", "clipped"),
     [
-        (0.1, 0.5 * 0.81, -0.9, 0),  # inside the band of 0 ± .2 around the old value
-        (0.5, 0.5 * 0.64, 0.0, 1),  # moved .5 towards the return 1: held at .2, error .8
-        (-0.5, 0.5 * 2.25, -1.5, 0),  # moved away: the free error 1.5 is the larger one
+        (0.1, 1.0, 0.5 * 0.81, -0.9, 0),  # inside the band of 0 ± .2 around the old value
+        (0.5, 1.0, 0.5 * 0.64, 0.0, 1),  # moved .5 towards the return 1: held at .2, error .8
+        (-0.5, 1.0, 0.5 * 2.25, -1.5, 0),  # moved away: the free error 1.5 is the larger one
+        (-0.1, -1.0, 0.5 * 0.81, 0.9, 0),  # and the mirror of each
+        (-0.5, -1.0, 0.5 * 0.64, 0.0, 1),  # held at −.2
+        (0.5, -1.0, 0.5 * 2.25, 1.5, 0),
     ],
 )
-def test_clipped_value_loss(value, loss, slope, clipped):
-    new = rows([value]).requires_grad_()
-    result, count = pm.value_loss(new, rows([0.0]), rows([1.0]), mask(1, width=1), 0.2, denominator=1)
+@pytest.mark.parametrize("old", [0.0, 3.0, -3.0])
+def test_clipped_value_loss(old, value, aim, loss, slope, clipped):
+    """Value and return as seen from the old value: the band moves with it."""
+    new = rows([old + value]).requires_grad_()
+    result, count = pm.value_loss(new, rows([old]), rows([old + aim]), mask(1, width=1), 0.2, denominator=1)
     result.backward()
-    assert float(result) == pytest.approx(loss)
+    assert float(result.detach()) == pytest.approx(loss)
     assert float(new.grad) == pytest.approx(slope)
     assert int(count) == clipped
 

@@ -18,9 +18,9 @@ ITERATIONS, BATCH, PEAK = 36, 256, 0.01
 class Known:
     """A learner whose every answer can be listed, and the optimum of its objective."""
 
-    def __init__(self, vocabulary, length, beta, penalty, spread, **settings):
+    def __init__(self, vocabulary, length, beta, penalty, spread, packed=False, **settings):
         self.one = learner(
-            vocabulary, seed=3, spread=spread, packed=False, kl_beta=beta, missing_eos_penalty=penalty,
+            vocabulary, seed=3, spread=spread, packed=packed, kl_beta=beta, missing_eos_penalty=penalty,
             response_length=length, rollout_batch=BATCH, minibatch=BATCH // 2, inner_epochs=2, **settings,
         )  # fmt: skip
         self.asked, self.beta = question(1, 3), beta
@@ -58,6 +58,7 @@ SEQUENCES = {"vocabulary": 4, "length": 3, "beta": 0.5, "penalty": 0.5, "spread"
     [
         pytest.param(BANDIT, id="bandit"),
         pytest.param(SEQUENCES, id="sequences"),
+        pytest.param({**SEQUENCES, "packed": True}, id="sequences in packed rows"),
         pytest.param({**BANDIT, "value": "trunk"}, id="bandit on a trunk"),
         pytest.param({**SEQUENCES, "value": "trunk"}, id="sequences on a trunk"),
     ],

@@ -1,5 +1,7 @@
 """Pretraining text beside PPO: the gradient is the sum, γ = 0 is PPO, and rows come each once before any again."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -98,17 +100,25 @@ def test_gamma_without_a_text_is_one_clear_sentence():
     assert Pretraining.of(learner(**SMALL).run, one.tokenizer) is None
 
 
+@pytest.mark.oracle(17)
 def test_each_step_has_text_of_its_own(monkeypatch):
+    """Eight steps of 2 · 2 rows learn from 11: neighbours' differ, and each row comes once before any comes again."""
     one = learner(**{**SMALL, "minibatch": 2, "inner_epochs": 2}, ptx_gamma=1.0)
     one.pretraining = Pretraining(ROWS, seed=1)
-    asked = []
-    usual = one.pretraining.drawn
-    monkeypatch.setattr(
-        one.pretraining, "drawn", lambda step, count: asked.append((step, count)) or usual(step, count)
-    )
+    learned, usual = [], ptx.accumulate
+
+    def noted(run, model, rows, gamma):
+        learned.append([tuple(row) for row in rows])
+        return usual(run, model, rows, gamma)
+
+    monkeypatch.setattr(ptx, "accumulate", noted)
     for iteration in range(2):
         _, answers = rollout.answer(one, QUESTIONS, "train", iteration)
         passes = rollout.order(one, answers, iteration, epoch=0)
         judged = rollout.judge(one, QUESTIONS, answers, passes)
         update.learn(one, QUESTIONS, judged, iteration, passes, lambda part: None)
-    assert asked == [(step, 4) for step in range(8)]
+    assert [len(rows) for rows in learned] == [4] * 8
+    assert all(set(before) != set(after) for before, after in pairwise(learned))
+    rows = [row for step in learned for row in step]
+    for start in (0, 11):
+        assert sorted(rows[start : start + 11]) == sorted(map(tuple, one.pretraining.rows))

@@ -16,9 +16,9 @@ def judged_by(one):
     return rollout.judge(one, asked, answers, passes), passes
 
 
-def shaken(one):
+def shaken(one, seed=3):
     """The same learner with a policy that has moved and a head that says something."""
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in [*one.policy_optimizer.masters, *one.value_optimizer.masters]:
             parameter += 0.05 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
@@ -43,18 +43,23 @@ def test_values_are_those_of_the_state_before_each_token():
             assert float(judged.values[row, step]) == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.oracle(12)
 def test_the_gradient_of_the_trunk_is_that_of_policy_loss_and_weighted_value_loss():
-    """Against autograd of the plain formulas on plain forward passes, one row at a time, nothing packed."""
-    one = shaken(learner(**SMALL, value="trunk", value_coefficient=0.3, clip_ratio=0.1))
+    """Against autograd of the plain formulas on plain forward passes, one row at a time, nothing packed.
+
+    The bands are the settings': some tokens and some values are held by them, on either side.
+    """
+    one = shaken(learner(**SMALL, value="trunk", value_coefficient=0.3, clip_ratio=0.1, value_clip=0.05))
     judged, passes = judged_by(one)
     advantage, returns = update.advantages(one, judged)
-    shaken(one)  # so that ratios are not 1 and values are not the old ones
+    shaken(one, seed=9)  # so that ratios are not 1 and values are not the old ones
     tokens = float(judged.mask.sum())
     for part in passes[0]:
         update.backward(one, judged, (advantage, returns), part, tokens, ppo_report.Tally())
     masters = [*one.policy_optimizer.masters, *one.value_optimizer.masters]
     found = [master.grad.clone() for master in masters]
     total = torch.zeros((), dtype=torch.float64)
+    held_ratios, held_values = set(), set()
     for row, answer in enumerate(judged.answers):
         n = len(answer.tokens)
         ids = torch.tensor([[*answer.prompt, *answer.tokens]])
@@ -64,10 +69,13 @@ def test_the_gradient_of_the_trunk_is_that_of_policy_loss_and_weighted_value_los
         ratio = (new - judged.logprobs[row, :n]).exp()
         a = advantage[row, :n]
         total = total - torch.minimum(ratio * a, ratio.clamp(0.9, 1.1) * a).sum()
+        held_ratios |= set((a[ratio.clamp(0.9, 1.1) * a < ratio * a] > 0).tolist())
         value = one.models.value(output.hidden_states[-1][0, at])
         old, aim = judged.values[row, :n], returns[row, :n]
-        held = torch.max(torch.min(value, old + 0.2), old - 0.2)
+        held = torch.max(torch.min(value, old + 0.05), old - 0.05)
         total = total + 0.3 * 0.5 * torch.maximum((value - aim) ** 2, (held - aim) ** 2).sum()
+        held_values |= set((value > old)[(held - aim) ** 2 > (value - aim) ** 2].tolist())
+    assert held_ratios == held_values == {True, False}, "each band must hold something on each side"
     expected = torch.autograd.grad(total / tokens, masters)
     for mine, plain in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, plain, atol=1e-10, rtol=1e-8)
@@ -120,9 +128,10 @@ def test_adapters_alone_learn():
 
 
 @pytest.mark.oracle(10)
+@pytest.mark.parametrize("micro_tokens", [10_000, 16], ids=["kept pass", "passes anew"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_before_the_first_step_the_ratio_is_one_on_a_trunk_too(dtype):
-    one = learner(**{**SMALL, "minibatch": 4}, dtype=dtype, value="trunk")
+def test_before_the_first_step_the_ratio_is_one_on_a_trunk_too(dtype, micro_tokens):
+    one = learner(**{**SMALL, "minibatch": 4}, dtype=dtype, micro_tokens=micro_tokens, value="trunk")
     figures = ppo.iterate(one, 0, 1, QUESTIONS)
     assert figures["first_ratio_off"] == 0.0
     assert figures["first_clipped"] == 0

@@ -20,16 +20,21 @@ def test_the_average_has_its_closed_form(dtype):
     """a_n = dⁿ w₀ + (1 − d) Σ_k dⁿ⁻ᵏ w_k, by hand over four given weights."""
     module, optimizer = made(dtype)
     average = Average(optimizer, 0.9)
-    passed = [optimizer.masters[0].detach().clone()]
+    start = [master.detach().clone() for master in optimizer.masters]
+    assert [tuple(master.shape) for master in start] == [(2, 3), (2,)]
     for n in range(1, 5):
-        optimizer.masters[0].data.fill_(float(n * n))
-        passed.append(torch.full((2, 3), float(n * n)))
+        for number, master in enumerate(optimizer.masters):
+            master.data.fill_(float(n * n + number))
         average.update()
-    expected = 0.9**4 * passed[0] + 0.1 * sum(0.9 ** (4 - k) * passed[k] for k in range(1, 5))
-    torch.testing.assert_close(average.weights[0], expected, atol=1e-6, rtol=0)
+    # .1 (.729 · 1 + .81 · 4 + .9 · 9 + 1 · 16) = 2.8069; of the bias, whose weights are 1 larger, .1 · 3.439 more.
+    expected = [0.6561 * start[0] + 2.8069, 0.6561 * start[1] + 3.1508]
+    for found, wanted in zip(average.weights, expected, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
     with average.applied():
-        torch.testing.assert_close(module.weight.data.float(), expected.to(dtype).float())
-    assert torch.equal(module.weight.data.float(), torch.full((2, 3), 16.0))
+        for found, wanted in zip((module.weight, module.bias), expected, strict=True):
+            torch.testing.assert_close(found.data.float(), wanted.to(dtype).float())
+    for found, last in zip((module.weight, module.bias), (16.0, 17.0), strict=True):
+        assert torch.equal(found.data.float(), torch.full_like(found.data, last).float())
 
 
 def test_training_goes_on_from_the_last_weights_not_from_the_average():

@@ -144,8 +144,16 @@ def stopped_in_the_middle(chain, monkeypatch, settings=SFT):
     return directory
 
 
+def another_snapshot(folder):
+    """One demonstration that the chain's snapshot lacks."""
+    return write_snapshot(
+        folder, project="x", meta={}, prompts=[Prompt("p-oak", prompt_of("oak"), "train")],
+        demonstrations=[demonstration("oak", "train", "zzz")], rankings=[],
+    )[1]  # fmt: skip
+
+
 @pytest.mark.oracle(16)
-def test_another_snapshot_or_setting_is_refused(chain, monkeypatch):
+def test_another_snapshot_or_setting_is_refused(chain, monkeypatch, tmp_path):
     directory = stopped_in_the_middle(chain, monkeypatch)
     config = json.loads((directory / "config.json").read_text())
     config["settings"]["learning_rate"] = 0.02
@@ -155,14 +163,12 @@ def test_another_snapshot_or_setting_is_refused(chain, monkeypatch):
     )
     config["settings"]["learning_rate"] = 0.01
     config["settings"]["save_minutes"] = 3.0  # how often it is saved changes nothing
+    other = another_snapshot(tmp_path)
+    config["inputs"] |= {"snapshot": str(other), "snapshot_digest": other.name}
     (directory / "config.json").write_text(json.dumps(config))
-    state = next((directory / "state").glob("step-*")) / "state.json"
-    changed = json.loads(state.read_text())
-    changed["fingerprint"]["snapshot"] = "0" * 64
-    state.write_text(json.dumps(changed))
     assert "has another snapshot; start" in chain.go_on("sft", directory).refusal
-    changed["fingerprint"]["snapshot"] = config["inputs"]["snapshot_digest"]
-    state.write_text(json.dumps(changed))
+    config["inputs"] |= {"snapshot": str(chain.snapshot), "snapshot_digest": chain.snapshot.name}
+    (directory / "config.json").write_text(json.dumps(config))
     assert chain.go_on("sft", directory).code == 0
 
 
@@ -200,6 +206,7 @@ def test_what_is_not_whole_behind_the_state_found_makes_room(chain, monkeypatch)
     assert state_files.newest(directory / "state")[0].name == newer.name
 
 
+@pytest.mark.oracle(16)
 def test_inputs_of_a_run_by_hand_are_known_by_what_lies_there(chain, monkeypatch, tmp_path):
     """Without a digest in the configuration another snapshot, base model or text is still another."""
     text, base = tmp_path / "text.txt", tmp_path / "base"
@@ -224,12 +231,7 @@ def test_inputs_of_a_run_by_hand_are_known_by_what_lies_there(chain, monkeypatch
 
     run = directory / "config.json"
     usual = run.read_text()
-    shown = [demonstration("oak", "train", "zzz")]
-    other = write_snapshot(
-        tmp_path, project="x", meta={}, prompts=[Prompt("p-oak", prompt_of("oak"), "train")], demonstrations=shown,
-        rankings=[],
-    )[1]  # fmt: skip
-    run.write_text(usual.replace(str(chain.snapshot), str(other)))
+    run.write_text(usual.replace(str(chain.snapshot), str(another_snapshot(tmp_path))))
     assert "which has another snapshot; start" in chain.go_on("sft", directory).refusal
     run.write_text(usual)
     assert chain.go_on("sft", directory).code == 0

@@ -40,6 +40,7 @@ def test_tied_pairs_by_hand():
     assert [tied_pairs(ranks) for ranks in ([0, 1, 2], [0, 0, 1], [0, 0, 0, 1, 1])] == [0, 1, 4]
 
 
+@pytest.mark.oracle(19)
 def test_confidences_and_bins_by_hand():
     """Δ of 0, ln 3 and −ln 3 in a ranking 0 < 1 < 2 (scores 0, 0, −ln 3 give σ of ½, ¾, ¾)."""
     third = math.log(3)
@@ -56,20 +57,31 @@ def test_confidences_and_bins_by_hand():
 
 @pytest.mark.oracle(19)
 def test_scores_that_are_the_truth_are_calibrated():
-    """Bradley-Terry choices by known utilities: mean σ(Δ) is the win rate within its error, and so in each bin."""
-    rng = random.Random(7)
-    chances, wins, pairs = [], [], []
-    for _ in range(20_000):
+    """Bradley-Terry choices by known utilities: the mean confidence is the share of pairs that the scores win.
+
+    A win is a draw of variance c (1 − c) ≤ ¼, so the mean of n = 20,000 lies within 3 · ½ / √n = .0107 of its chance.
+    """
+    n, rng = 20_000, random.Random(7)
+    chances, wins = [], []
+    found: dict[int, list[tuple[float, float]]] = {1: [], 3: []}
+    for _ in range(n):
         one, other = rng.gauss(0, 1.5), rng.gauss(0, 1.5)
-        chance = 1 / (1 + math.exp(other - one))
-        won = rng.random() < chance
-        chances.append(chance)
-        wins.append(won)
-        pairs += confidences([one, other], [0, 1] if won else [1, 0])
-    assert sum(wins) / 20_000 == pytest.approx(sum(chances) / 20_000, abs=3 * 0.5 / math.sqrt(20_000))
-    assert calibration_error(calibration_bins(pairs)) < 0.015
-    certain = [(1 / (1 + math.exp(-abs(3 * math.log(c / (1 - c))))), right) for c, right in pairs]
-    assert calibration_error(calibration_bins(certain)) > 0.05  # scores three times as large are overconfident
+        won = rng.random() < 1 / (1 + math.exp(other - one))
+        chances.append(1 / (1 + math.exp(-abs(one - other))))
+        wins.append(won == (one > other))
+        for scale, pairs in found.items():
+            pairs += confidences([scale * one, scale * other], [0, 1] if won else [1, 0])
+    within = 3 * 0.5 / math.sqrt(n)
+    confidence, right = (sum(column) / n for column in zip(*found[1], strict=True))
+    assert len(found[1]) == n
+    assert confidence == pytest.approx(sum(chances) / n, abs=1e-12)
+    assert right == sum(wins) / n
+    assert confidence == pytest.approx(right, abs=within)
+    assert calibration_error(calibration_bins(found[1])) < 0.015
+    certain, as_right = (sum(column) / n for column in zip(*found[3], strict=True))
+    assert as_right == right
+    assert certain > right + 5 * within  # scores three times as large are overconfident
+    assert calibration_error(calibration_bins(found[3])) > 0.05
 
 
 def test_the_tables_count_each_class():

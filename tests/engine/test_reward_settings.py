@@ -34,23 +34,38 @@ def gradients(model, groups, settings, shares=((0, 1),)):
     return sum(one.loss for one in done), {name: p.grad.clone() for name, p in model.named_parameters()}
 
 
-def test_margins_smoothing_and_centring_are_those_of_the_plain_formula():
-    """The mean over prompts by weight, each the mean over its pairs, written out pair by pair."""
+def plain_scores(model, group):
+    """transformers' own scores of a ranking, a row at a time."""
+    texts = [torch.tensor([group.prompt + completion]) for completion in group.completions]
+    return [model(input_ids=text, use_cache=False).logits[0, 0] for text in texts]
+
+
+@pytest.mark.oracle(1)
+@pytest.mark.parametrize("layout", ["prefix", "rows"])
+@pytest.mark.parametrize("ties", ["half", "drop"])
+@pytest.mark.parametrize(("smoothing", "centring", "margins"), [(0.1, 0.01, True), (0.0, 0.0, False)])
+def test_margins_smoothing_and_centring_are_those_of_the_plain_formula(smoothing, centring, margins, ties, layout):
+    """The mean over prompts by weight, 1 + 2 + 1 = 4, each the mean over its pairs, written out pair by pair."""
     model = reward_model()
-    settings = settings_for("reward", "cpu", {"ties": "half", "label_smoothing": 0.1, "centring": 0.01})
-    loss, found = gradients(model, GROUPS, settings)
+    options = {"ties": ties, "label_smoothing": smoothing, "centring": centring, "layout": layout}
+    groups = GROUPS if margins else [dataclasses.replace(group, heights=[]) for group in GROUPS]
+    loss, found = gradients(model, groups, settings_for("reward", "cpu", options))
     model.zero_grad()
+    model.set_attn_implementation("sdpa")
     expected = torch.zeros((), dtype=torch.float64)
     for group in GROUPS:
-        scores = score_families(model, [(group.prompt, group.completions)], "rows")[0]
-        costs = []
+        scores, costs = plain_scores(model, group), []
         for i in range(len(scores)):
             for j in range(i):
                 better, worse = (i, j) if group.ranks[i] <= group.ranks[j] else (j, i)
-                apart = scores[better] - scores[worse] - (group.heights[better] - group.heights[worse])
-                right = 0.5 if group.ranks[i] == group.ranks[j] else 0.9
+                is_tie = group.ranks[i] == group.ranks[j]
+                if is_tie and ties == "drop":
+                    continue
+                margin = group.heights[better] - group.heights[worse] if margins else 0.0
+                apart = scores[better] - scores[worse] - margin
+                right = 0.5 if is_tie else 1 - smoothing
                 cost = -right * torch.log(torch.sigmoid(apart)) - (1 - right) * torch.log(torch.sigmoid(-apart))
-                costs.append(cost + 0.01 * (scores[better] + scores[worse]) ** 2)
+                costs.append(cost + centring * (scores[better] + scores[worse]) ** 2)
         expected = expected + group.weight / 4 * sum(costs) / len(costs)
     expected.backward()
     assert loss == pytest.approx(expected.item(), abs=1e-10)
@@ -173,6 +188,7 @@ def test_folds_that_cannot_be_are_refused():
         settings_for("reward", "cpu", {"folds": 5, "fold": 5})
 
 
+@pytest.mark.oracle(18)
 def test_three_steps_that_are_not_finite_end_the_run_with_the_rankings_name(make_snapshot, run_script, monkeypatch):
     """Oak's loss is NaN in each epoch of one step; the others' are finite."""
     real, culprit = reward.accumulate, "r-oak"

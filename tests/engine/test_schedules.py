@@ -1,7 +1,8 @@
-"""The learning rate of every step of each kind of run, as its metrics tell it, against a table worked by hand."""
+"""The learning rate of every step of each kind of run, told and taken, against a table worked by hand."""
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from tests.engine.chain import Chain
 
@@ -18,6 +19,7 @@ RANKED = {**STEPS, "batch_prompts": 3}
 PPO = {
     "episodes": 20, "rollout_batch": 4, "minibatch": 2, "response_length": 2, "max_prompt_length": 60,
     "learning_rate": PEAK, "value_learning_rate": 3 * PEAK, "warmup_iterations": 3, "eval_prompts": 0,
+    "inner_epochs": 2,
 }  # fmt: skip
 KINDS = {
     "sft": ("sft", {**STEPS, "batch_size": 3, "warmup_steps": 1}, COSINE),
@@ -45,8 +47,25 @@ def chain(tmp_path_factory):
 @pytest.mark.oracle(18)
 @pytest.mark.parametrize("name", KINDS)
 def test_the_learning_rate_of_every_step(chain, name):
+    """PPO's policy and value each take two minibatches in two epochs, so four steps, at an iteration's rates."""
     kind, settings, table = KINDS[name]
-    ran = chain.run(kind, settings, **chain.inputs[kind])
+    taken: dict[int, list[set[float]]] = {}
+
+    def note(optimizer, args, kwargs):
+        taken.setdefault(id(optimizer), []).append({group["lr"] for group in optimizer.param_groups})
+
+    hook = register_optimizer_step_pre_hook(note)
+    try:
+        ran = chain.run(kind, settings, **chain.inputs[kind])
+    finally:
+        hook.remove()
     assert ran.code == 0, ran.result
+    times, peaks = (4, (PEAK, 3 * PEAK)) if kind == "ppo" else (1, (PEAK,))
+    assert len(taken) == len(peaks)
+    for rates, peak in zip(taken.values(), peaks, strict=True):  # the policy steps first
+        assert [len(each) for each in rates] == [1] * times * len(table)
+        assert [rate for [rate] in rates] == pytest.approx(
+            [peak * part for part in table for _ in range(times)], rel=1e-9
+        )
     told = [line["values"]["learning_rate" if kind == "ppo" else "lr"] for line in ran.of("metrics")]
     assert told == pytest.approx([PEAK * part for part in table], rel=1e-9)
