@@ -53,12 +53,14 @@ def test_the_gradient_of_the_trunk_is_that_of_policy_loss_and_weighted_value_los
     judged, passes = judged_by(one)
     advantage, returns = update.advantages(one, judged)
     shaken(one, seed=9)  # so that ratios are not 1 and values are not the old ones
-    tokens = float(judged.mask.sum())
+    tokens, tally = float(judged.mask.sum()), ppo_report.Tally()
     for part in passes[0]:
-        update.backward(one, judged, (advantage, returns), part, tokens, ppo_report.Tally())
+        update.backward(one, judged, (advantage, returns), part, tokens, tally)
+    tally.end_step(0.0, 0.0)
+    told = tally.figures(one.run)
     masters = [*one.policy_optimizer.masters, *one.value_optimizer.masters]
     found = [master.grad.clone() for master in masters]
-    total = torch.zeros((), dtype=torch.float64)
+    policy_loss, value_loss = torch.zeros(2, dtype=torch.float64)
     held_ratios, held_values = set(), set()
     for row, answer in enumerate(judged.answers):
         n = len(answer.tokens)
@@ -68,15 +70,17 @@ def test_the_gradient_of_the_trunk_is_that_of_policy_loss_and_weighted_value_los
         new = output.logits[0, at].log_softmax(-1)[range(n), list(answer.tokens)]
         ratio = (new - judged.logprobs[row, :n]).exp()
         a = advantage[row, :n]
-        total = total - torch.minimum(ratio * a, ratio.clamp(0.9, 1.1) * a).sum()
+        policy_loss = policy_loss - torch.minimum(ratio * a, ratio.clamp(0.9, 1.1) * a).sum()
         held_ratios |= set((a[ratio.clamp(0.9, 1.1) * a < ratio * a] > 0).tolist())
         value = one.models.value(output.hidden_states[-1][0, at])
         old, aim = judged.values[row, :n], returns[row, :n]
         held = torch.max(torch.min(value, old + 0.05), old - 0.05)
-        total = total + 0.3 * 0.5 * torch.maximum((value - aim) ** 2, (held - aim) ** 2).sum()
+        value_loss = value_loss + 0.5 * torch.maximum((value - aim) ** 2, (held - aim) ** 2).sum()
         held_values |= set((value > old)[(held - aim) ** 2 > (value - aim) ** 2].tolist())
     assert held_ratios == held_values == {True, False}, "each band must hold something on each side"
-    expected = torch.autograd.grad(total / tokens, masters)
+    assert told["policy_loss"] == pytest.approx(float(policy_loss.detach()) / tokens, abs=1e-10)
+    assert told["value_loss"] == pytest.approx(float(value_loss.detach()) / tokens, abs=1e-10)
+    expected = torch.autograd.grad((policy_loss + 0.3 * value_loss) / tokens, masters)
     for mine, plain in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, plain, atol=1e-10, rtol=1e-8)
 
