@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
-.PHONY: help demo run test check bench browser
+.PHONY: help demo run test oracles check bench browser
 
 help:
 	@echo "make demo [DATA=file.jsonl] [DEMO_EXIT=1] [DEMO_BUDGET=full]   the whole loop, then keeps serving"
 	@echo "make run                                                       the platform alone"
 	@echo "make test [ARGS='-k name']                                     all tests"
+	@echo "make oracles                                                   what the trainers are checked against"
 	@echo "make check                                                     style, types, import rules, migrations"
 	@echo "make bench                                                     measurements beside the rivals"
 
@@ -27,6 +28,9 @@ test: $(DEVELOPMENT) browser
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  --ignore tests/browser $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest tests/browser $(ARGS) || [ $$? -eq 5 ]
+
+oracles: $(DEVELOPMENT)
+	$(BIN)/python -m pytest -m oracle -n logical --maxprocesses 4 tests/engine
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff check .

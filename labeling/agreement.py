@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 Groups = Sequence[Sequence[str]]
-RULE = "two people's rankings of the same prompt; pairs that either tied left out"
+RULE = "two labelers' rankings of the same prompt; pairs that either tied left out"
 INTERVAL_RULE = "95 %, normal, prompts as clusters"
 
 

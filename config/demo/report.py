@@ -12,14 +12,17 @@ _WIDTH = 100
 _ANSWER = 400  # characters of a prompt or an answer that the table shows
 
 
-def table(outcome: Outcome, site: str) -> str:
-    """Data, measures of each stage, three prompts with their answers, wall times, addresses."""
+def table(outcome: Outcome, site: str, *, is_stopping: bool = False) -> str:
+    """Data, measures of each stage, three prompts with their answers, wall times, addresses.
+
+    `is_stopping` where the platform ends with the demo: the addresses are then of its next start.
+    """
     parts = [
         _rows("Data", _data(outcome)),
         _rows("Training", _measures(outcome)),
         _answers(outcome.answers),
         _rows("Wall time", [*((n, duration(s)) for n, s in outcome.seconds.items()), _total(outcome.seconds)]),
-        _rows("Open", _addresses(outcome, site)),
+        _rows("Open, once make run has started it again" if is_stopping else "Open", _addresses(outcome, site)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -84,8 +87,14 @@ def _accuracy(summary: dict[str, Any]) -> str:
     return (
         f"{summary['valid_accuracy']:.1%}  95 % interval {summary['valid_accuracy_low']:.1%} to "
         f"{summary['valid_accuracy_high']:.1%}{_rule(summary, 'interval_rule')}  "
-        f"n = {summary['valid_pairs']:,} pairs in {summary['valid_groups']:,} rankings{_rule(summary, 'tie_rule')}"
+        f"n = {summary['valid_pairs']:,} pairs in {summary['valid_groups']:,} rankings{_simulated(summary)}"
+        f"{_rule(summary, 'tie_rule')}"
     )
+
+
+def _simulated(summary: dict[str, Any]) -> str:
+    count = summary.get("valid_simulated_groups")
+    return f", {count:,} of them by simulated labelers" if count else ""
 
 
 def _answers(found: list[dict[str, Any]]) -> str:

@@ -32,11 +32,12 @@ from labeling.services.drafts import DraftMoved, assignment_save_draft
 from labeling.services.skips import SKIP_REASON_MAX, assignment_skip
 from people.access import LABELING
 from people.api.errors import RefusedRequest, refusals_answered
+from people.api.serializers import KnownFields
 from people.models import Project
 from people.prepared import Prepared
 
 
-class NextSerializer(serializers.Serializer[Any]):
+class NextSerializer(KnownFields):
     """Which kind of work is wanted, any when left out, and whether one more than is held already."""
 
     kind = serializers.ChoiceField(choices=Task.Kind.choices, required=False)
@@ -45,7 +46,7 @@ class NextSerializer(serializers.Serializer[Any]):
     )
 
 
-class SkipSerializer(serializers.Serializer[Any]):
+class SkipSerializer(KnownFields):
     """Why the task is handed back: a kind, or words, or both; what is broken needs words."""
 
     kind = serializers.ChoiceField(choices=SkipKind.choices, required=False, allow_blank=True, default="")

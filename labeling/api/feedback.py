@@ -21,6 +21,7 @@ from labeling.selectors.reviews import ReviewWanted, labels_to_review
 from labeling.services.feedback import TEXT_MAX, feedback_give, feedback_mark_seen
 from people.access import REVIEWING, has_role
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 
 
 class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
@@ -34,7 +35,7 @@ class FeedbackSerializer(serializers.ModelSerializer[Feedback]):
         read_only_fields = fields
 
 
-class FeedbackGivenSerializer(serializers.Serializer[Any]):
+class FeedbackGivenSerializer(KnownFields):
     """A grade 1–7 of a demonstration, words, or both."""
 
     grade = serializers.IntegerField(required=False, allow_null=True, default=None)

@@ -20,6 +20,7 @@ from labeling.selectors.troubles import flags_of, skips_by_kind, skips_of
 from labeling.services.flags import NOTE_MAX, flag_raise, flag_settle
 from people.access import MANAGING
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 
 
 class FlagSerializer(serializers.ModelSerializer[Flag]):
@@ -35,13 +36,13 @@ class FlagSerializer(serializers.ModelSerializer[Flag]):
         read_only_fields = fields
 
 
-class FlagRaiseSerializer(serializers.Serializer[Any]):
+class FlagRaiseSerializer(KnownFields):
     """What is wrong."""
 
     note = serializers.CharField(max_length=NOTE_MAX, allow_blank=True)
 
 
-class FlagSettleSerializer(serializers.Serializer[Any]):
+class FlagSettleSerializer(KnownFields):
     """What was done about it, for the labeler; may be empty."""
 
     answer = serializers.CharField(max_length=NOTE_MAX, allow_blank=True, required=False, default="")

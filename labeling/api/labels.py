@@ -71,7 +71,7 @@ class SubmittedSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class ContinueSerializer(serializers.Serializer[Any]):
+class ContinueSerializer(KnownFields):
     """The next message of the dialogue, and the reply that goes on where several share the first rank."""
 
     text = serializers.CharField(trim_whitespace=False, allow_blank=True)

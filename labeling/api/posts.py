@@ -22,6 +22,7 @@ from labeling.services.announcements import announcement_add, announcement_end
 from labeling.services.posts import answer_give, answers_mark_seen, question_ask, questions_settle
 from people.access import MANAGING, REVIEWING, has_role
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import Role, User
 
 
@@ -47,13 +48,13 @@ class PostSerializer(serializers.ModelSerializer[Post]):
         return post.asked_by.username
 
 
-class QuestionSerializer(serializers.Serializer[Any]):
+class QuestionSerializer(KnownFields):
     """What is asked."""
 
     text = serializers.CharField(allow_blank=True)
 
 
-class TeamAnswerSerializer(serializers.Serializer[Any]):
+class TeamAnswerSerializer(KnownFields):
     """An answer to the one who asked (`asked_by`, a user name), to all who label the task, or to both."""
 
     text = serializers.CharField(allow_blank=True)
@@ -61,7 +62,7 @@ class TeamAnswerSerializer(serializers.Serializer[Any]):
     to_all = serializers.BooleanField(required=False, default=False)
 
 
-class SettleSerializer(serializers.Serializer[Any]):
+class SettleSerializer(KnownFields):
     """Whose questions need no answer."""
 
     asked_by = serializers.CharField()

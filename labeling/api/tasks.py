@@ -85,7 +85,7 @@ class OpenSerializer(KnownFields):
     )
 
 
-class OfferSerializer(serializers.Serializer[Any]):
+class OfferSerializer(KnownFields):
     """The user names of those who shall get the task."""
 
     labelers = serializers.ListField(child=serializers.CharField(max_length=150), allow_empty=False, max_length=50)

@@ -94,16 +94,21 @@ def frozen_facts(project: Project) -> dict[str, Any]:
 
 def frozen_agreement(project: Project) -> dict[str, Any]:
     """How far people agree on the rankings of the snapshot, with rule, number and interval; empty where no prompt was
-    ranked by two people. Only rankings of the same completions are compared, one of each person.
+    ranked by two people. Only rankings of the same completions are compared, one of each person. Where no two people
+    can be compared it is of simulated labelers, and says so.
     """
-    ceiling = agreement_ceiling(_rankings_by_prompt(project))
-    if ceiling is None:
-        return {}
-    return {**asdict(ceiling), "rule": RULE, "interval_rule": INTERVAL_RULE}
+    for simulated in (False, True):
+        ceiling = agreement_ceiling(_rankings_by_prompt(project, simulated=simulated))
+        if ceiling is not None:
+            told = {**asdict(ceiling), "rule": RULE, "interval_rule": INTERVAL_RULE}
+            return {**told, "simulated": True} if simulated else told
+    return {}
 
 
-def _rankings_by_prompt(project: Project) -> Iterator[list[Groups]]:
+def _rankings_by_prompt(project: Project, *, simulated: bool) -> Iterator[list[Groups]]:
     rows = _usable(Ranking, project).filter(Q(labeler__isnull=False) | ~Q(source_labeler=""))
+    of_these = Q(provenance=Provenance.SIMULATED)
+    rows = rows.filter(of_these if simulated else ~of_these)
     values = rows.order_by("prompt_id", "pk").values_list("prompt_id", "labeler_id", "source_labeler", "groups")
     for _, block in groupby(values.iterator(chunk_size=_AT_ONCE), key=lambda row: row[0]):
         asked: dict[frozenset[str], dict[Any, Groups]] = {}

@@ -23,7 +23,7 @@ class KnownFields(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-class TokenRequest(serializers.Serializer[Any]):
+class TokenRequest(KnownFields):
     """What a new token is for; with no body it may do all that its person may, for as long as the settings say."""
 
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices), required=False)

@@ -24,7 +24,10 @@
     (previewing ? preview : text).focus({ preventScroll: true });
   };
   write.addEventListener("click", () => show(false));
-  look.addEventListener("click", () => show(true));
+  look.addEventListener("click", () => { preview.replaceChildren("…"); show(true); }); // never what stood there before
+  for (const kind of ["htmx:sendError", "htmx:responseError"]) look.addEventListener(kind, () => {
+    preview.textContent = "No preview: no answer from the server. What you wrote is kept.";
+  });
 
   // Where the text is, among the lengths that are usual.
   const place = (n) => {
@@ -94,7 +97,11 @@
   const forget = () => { steps = null; at = 0; };
   text.addEventListener("input", (event) => { if (event.isTrusted) forget(); });
   form.addEventListener("filled", () => { // from this browser's copy or from another tab
-    if (text.value !== base) { base = text.value; forget(); }
+    if (text.value !== base) {
+      base = text.value;
+      forget();
+      if (!preview.hidden) look.click();
+    }
     measure();
   });
   text.addEventListener("keydown", (event) => {

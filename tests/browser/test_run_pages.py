@@ -111,6 +111,21 @@ def test_a_failed_run_goes_on_by_its_button(open_page, people, make_run, axe, mo
     assert axe(page) == []
 
 
+def test_a_number_that_cannot_be_read_is_not_taken_for_the_presets(open_page, people, snapshot):  # noqa: F811
+    page = open_page("/runs/new/?kind=reward", people.engineer)
+    page.wait_for_load_state()
+    rate = page.get_by_label("Learning rate")
+    rate.fill("")
+    rate.press_sequentially("5e-")
+    page.get_by_role("button", name="Start").click()
+    expect(rate).to_be_focused()
+    assert not Run.objects.exists()
+    rate.fill("5e-5")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/runs/*/")
+    assert Run.objects.get().settings["learning_rate"] == 5e-5
+
+
 def test_a_run_is_checked_in_a_tab_of_its_own_and_started_from_the_same_form(open_page, people, snapshot, axe):  # noqa: F811
     page = open_page("/runs/new/?kind=reward", people.engineer)
     page.get_by_label("Name").fill("Mine")

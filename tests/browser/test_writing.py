@@ -27,7 +27,7 @@ def desk(open_page):
     def start(**options):
         page = open_page("/label/", ada, **options)
         page.get_by_role("button", name="Write answers").click()
-        expect(page.get_by_label("Your answer")).to_be_visible()
+        expect(page.locator("#length")).to_contain_text("characters")  # the scripts have come
         return page
 
     return start
@@ -75,7 +75,6 @@ def test_what_the_form_asks_about_the_prompt_is_named_before_anything_is_sent(de
     RatingForm.objects.create(project=Project.objects.get(), version=1, fields=[], prompt_fields=fields)
     page = desk()
     refusal = page.locator("#refusal")
-    expect(page.locator("#length")).to_have_text("0 words, 0 characters")  # the scripts have come
     page.keyboard.press("Control+Enter")
     expect(refusal).to_have_text("Not submitted: first write an answer; fill in “Clear” about the prompt.")
     page.get_by_label("Your answer").fill("Water it less. 🌿")
@@ -87,6 +86,22 @@ def test_what_the_form_asks_about_the_prompt_is_named_before_anything_is_sent(de
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/label/")
     assert Demonstration.objects.get().text == "Water it less. 🌿"
+
+
+def test_a_preview_never_shows_another_text_than_the_one_that_is_written(desk):
+    page = desk()
+    answer, preview = page.get_by_label("Your answer"), page.locator("#preview")
+    answer.fill("The *first* text.")
+    page.get_by_role("button", name="Preview").click()
+    expect(preview).to_have_text("The first text.")
+    page.get_by_role("button", name="Write", exact=True).click()
+    answer.fill("The *second* text.")
+    with cut_off(page, "**/preview/", arrives=False):
+        page.get_by_role("button", name="Preview").click()
+        expect(preview).to_have_text("No preview: no answer from the server. What you wrote is kept.")
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Preview").click()
+    expect(preview).to_have_text("The second text.")
 
 
 def test_a_lost_connection_is_said_and_made_good(desk):

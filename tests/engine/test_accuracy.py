@@ -35,6 +35,18 @@ def test_interval_resamples_whole_groups():
     assert (alike.low, alike.high) == pytest.approx((2 / 3, 2 / 3))
 
 
+def test_rankings_of_one_prompt_are_resampled_together():
+    """Two prompts, one of two rankings: all right with three pairs each, and one pair wrong. Resamples give 1, 6/7 or
+    0; rankings apart would also give 3/4. A prompt alone has no interval, however many ranked it."""
+    groups = [([3.0, 2.0, 1.0], [0, 1, 2]), ([3.0, 2.0, 1.0], [0, 1, 2]), ([0.0, 1.0], [0, 1])]
+    measured = pair_accuracy(groups, ["a", "a", "b"])
+    assert (measured.accuracy, measured.pairs, measured.groups) == (pytest.approx(6 / 7), 7, 3)
+    assert (measured.low, measured.high) == (0.0, 1.0)
+    assert pair_accuracy(groups[:2] * 9, ["a"] * 18).low is None
+    alike = pair_accuracy(groups * 3, ["a", "a", "a"] * 3)
+    assert (alike.accuracy, alike.low) == (pytest.approx(6 / 7), None)
+
+
 def test_one_group_has_no_interval_and_none_no_accuracy():
     assert pair_accuracy([([1.0, 0.0], [0, 1])]).low is None
     assert pair_accuracy([([1.0, 0.0], [0, 0])]) is None

@@ -237,9 +237,26 @@ def test_how_far_people_agree_is_in_it(project, store):
         "prompts": 1,
         "low": None,
         "high": None,
-        "rule": "two people's rankings of the same prompt; pairs that either tied left out",
+        "rule": "two labelers' rankings of the same prompt; pairs that either tied left out",
         "interval_rule": "95 %, normal, prompts as clusters",
     }
+
+
+def test_agreement_is_of_people_where_two_can_be_compared_else_of_simulated_labelers_which_is_said(project, store):
+    """Two simulated labelers agree on the one pair; then two people, who do not, are what counts."""
+    prompt, (ana, ben) = make_prompt(project, "one"), (make_labeler(project, name) for name in ("ana", "ben"))
+    first = make_ranking(prompt, [["a"], ["b"]], ana, provenance="simulated")
+    Ranking.objects.create(prompt=prompt, labeler=ben, groups=first.groups, provenance="simulated")
+
+    def agreement():
+        return read_manifest(store.fetch("snapshots", freeze(project, store).digest))["meta"]["agreement"]
+
+    assert (agreement()["share"], agreement()["simulated"]) == (1.0, True)
+    other = make_prompt(project, "two", "valid")
+    mine = make_ranking(other, [["c"], ["d"]], ana)
+    Ranking.objects.create(prompt=other, labeler=ben, groups=mine.groups[::-1], provenance="human")
+    assert agreement()["share"] == 0.0
+    assert "simulated" not in agreement()
 
 
 def test_nothing_to_freeze_is_refused(project):

@@ -61,6 +61,16 @@ def test_every_view_of_the_api_asks_for_them():
     assert {name for name, view in views().items() if TokenAllows not in view.permission_classes} == UNGUARDED
 
 
+def test_a_misspelt_field_makes_no_token_of_every_scope(client, mia):
+    basic = "Basic " + base64.b64encode(b"mia:long-enough-7").decode()
+    answer = client.post(
+        "/api/v1/auth/token/", {"scope": ["read"]}, content_type="application/json", HTTP_AUTHORIZATION=basic
+    )
+    assert answer.status_code == 400
+    assert answer.json() == {"scope": ["There is no such field; there are scopes, name, days."]}
+    assert not AccessToken.objects.exists()
+
+
 def test_every_scope_opens_something_to_write():
     assert set().union(*(needs.writing for needs in NEEDS.values())) == set(Scope)
 

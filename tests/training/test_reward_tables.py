@@ -25,13 +25,13 @@ SUMMARY = {
 
 def test_the_ceiling_stands_beside_the_accuracy():
     assert summary_rows(Run(kind="reward", summary=SUMMARY, state="succeeded")) == [
-        ("Held-out pairs ranked as people did", "70.0 % of 1,200 pairs"),
+        ("Held-out pairs ranked as labelers did", "70.0 % of 1,200 pairs"),
         (
-            "People agree with one another",
+            "Labelers agree with one another",
             "72.6 % of 2,400 pairs, 95 % interval 71.1–74.1, on 60 prompts (ties left out)",
         ),
         ("On the labelers left out", "65.0 % of 400 pairs, 95 % interval 60.0–70.0"),
-        ("The same, where a tie counts half", "66.0 % with 300 pairs that people tied"),
+        ("The same, where a tie counts half", "66.0 % with 300 pairs that labelers tied"),
         ("Kendall’s τ, mean over rankings", "0.41"),
         ("Mean confidence in a pair, σ(Δ)", "0.72"),
         ("Calibration error (ECE)", "0.031"),
@@ -42,10 +42,10 @@ def test_tables_in_their_order_without_empty_ones():
     answers, calibration = reward_tables(Run(kind="reward", summary=SUMMARY, state="succeeded"))
     assert (answers.title, answers.columns) == (
         "Accuracy by number of answers",
-        ["Answers", "Ranked as people did", "95 % interval", "Pairs", "Rankings"],
+        ["Answers", "Ranked as labelers did", "95 % interval", "Pairs", "Rankings"],
     )
     assert answers.rows == [["4", "75.0 %", "70.0–80.0", "1,000", "170"], ["9", "45.0 %", "–", "36", "1"]]
-    assert calibration.columns == ["Confidence σ(Δ)", "Mean confidence", "Ranked as people did", "Pairs"]
+    assert calibration.columns == ["Confidence σ(Δ)", "Mean confidence", "Ranked as labelers did", "Pairs"]
     assert calibration.rows == [["50%–60%", "55.0 %", "50.0 %", "20"]]
 
 
@@ -59,7 +59,7 @@ def test_the_page_shows_them(client, people, make_run):
     Run.objects.filter(pk=run.pk).update(summary=SUMMARY)
     client.force_login(people.engineer)
     page = client.get(f"/runs/{run.pk}/").content.decode()
-    assert "People agree with one another</dt><dd>72.6 % of 2,400 pairs" in page
+    assert "Labelers agree with one another</dt><dd>72.6 % of 2,400 pairs" in page
     assert '<th scope="row">9</th><td class="num">45.0 %</td><td class="num">–</td>' in page
     assert "Is its confidence right?" in page
     assert "{&#x27;answers&#x27;" not in page  # the tables themselves, not their values as text

@@ -47,7 +47,7 @@ def test_befores_and_afters_stand_together():
 
 def test_an_accuracy_comes_with_its_number_and_interval():
     assert summary_rows(run("reward", REWARD)) == [
-        ("Held-out pairs ranked as people did", "71.8 % of 2,310 pairs, 95 % interval 69.9–73.7"),
+        ("Held-out pairs ranked as labelers did", "71.8 % of 2,310 pairs, 95 % interval 69.9–73.7"),
         ("Interval", "bootstrap over rankings"),
         ("Validation rankings", "190"),
         ("Bias", "-0.031"),
@@ -62,6 +62,15 @@ def test_what_a_dry_run_says_of_time_is_said_in_hours():
         ("Before the first step, loading and evaluation", "41 s"),
         ("Until the last step", "2 h 5 min"),
     ]
+
+
+def test_simulated_labelers_are_named_wherever_their_rankings_are_counted():
+    found = {**REWARD, "valid_simulated_groups": 120}
+    assert headline(run("reward", found)) == "71.8 % of 2,310 pairs, simulated labelers"
+    assert ("Of them by simulated labelers", "120 of 190 rankings") in summary_rows(run("reward", found))
+    agreed = {"human_agreement": 0.711, "human_agreement_pairs": 304, "human_agreement_simulated": True}
+    [row] = summary_rows(run("reward", agreed))
+    assert row == ("Simulated labelers agree with one another", "71.1 % of 304 pairs")
 
 
 def test_margins_stand_with_their_figures():

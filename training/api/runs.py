@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from people.access import FOLLOWING, TRAINING, projects_for
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import Project, User
 from training import tasks
 from training.engine.config import KINDS, PRESETS
@@ -64,7 +65,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         return f"/runs/{run.pk}/"
 
 
-class RunRequestSerializer(serializers.Serializer[Run]):
+class RunRequestSerializer(KnownFields):
     """What to run. Models and the snapshot by digest, its first characters, or a model's name."""
 
     project = serializers.SlugField(help_text="The project's slug.")

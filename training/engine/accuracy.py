@@ -1,25 +1,25 @@
 """How well a reward model orders completions as the person did, with an honest interval.
 
 The tie rule: pairs that the person tied do not count; a pair that the model ties counts as half right. Pairs of one
-prompt depend on each other, so the interval resamples whole groups.
+prompt depend on each other, by whomever they were ranked, so the interval resamples whole prompts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 TIE_RULE = "pairs tied by the labeler left out; equal scores count half"
-INTERVAL_RULE = "95 %, bootstrap over groups, 2,000 resamples"
+INTERVAL_RULE = "95 %, bootstrap over prompts, 2,000 resamples"
 _RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class PairAccuracy:
-    """accuracy = right / pairs; `low` and `high` are None where fewer than two groups have a pair."""
+    """accuracy = right / pairs; `low` and `high` are None where fewer than two prompts have a pair."""
 
     accuracy: float
     pairs: int
@@ -58,23 +58,34 @@ def kendall_tau(scores: Sequence[float], ranks: Sequence[int]) -> float | None:
     return (2 * right - ordered) / math.sqrt(ordered * apart)  # a pair tied in the scores alone adds ½ − ½
 
 
-def pair_accuracy(groups: Sequence[tuple[Sequence[float], Sequence[int]]], *, seed: int = 0) -> PairAccuracy | None:
-    """Accuracy over all pairs of all groups of (scores, ranks); None where no pair has an order."""
-    return share_right([count_pairs(scores, ranks) for scores, ranks in groups], seed=seed)
+def pair_accuracy(
+    groups: Sequence[tuple[Sequence[float], Sequence[int]]], prompts: Sequence[Hashable] = (), *, seed: int = 0
+) -> PairAccuracy | None:
+    """Accuracy over all pairs of all groups of (scores, ranks); None where no pair has an order.
+
+    `prompts` says which groups are of one prompt; without it each is of its own.
+    """
+    return share_right([count_pairs(scores, ranks) for scores, ranks in groups], prompts, seed=seed)
 
 
-def share_right(groups: Sequence[tuple[float, int]], *, seed: int = 0) -> PairAccuracy | None:
+def share_right(
+    groups: Sequence[tuple[float, int]], prompts: Sequence[Hashable] = (), *, seed: int = 0
+) -> PairAccuracy | None:
     """Σ right / Σ pairs of groups of (right, pairs), those without a pair left out; None where there is no pair."""
-    counts = [count for count in groups if count[1] > 0]
-    if not counts:
+    sums: dict[Hashable, list[float]] = {}
+    for (right, pairs), prompt in zip(groups, prompts or range(len(groups)), strict=True):
+        if pairs:
+            one = sums.setdefault(prompt, [0.0, 0.0])
+            one[0], one[1] = one[0] + right, one[1] + pairs
+    if not sums:
         return None
-    table = torch.tensor(counts, dtype=torch.float64)
+    table = torch.tensor(list(sums.values()), dtype=torch.float64)
     right, pairs = table.sum(0).tolist()
     low = high = None
-    if len(counts) >= 2:
+    if len(table) >= 2:
         generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randint(len(counts), (_RESAMPLES, len(counts)), generator=generator)
-        sums = table[drawn].sum(1)
-        shares = sums[:, 0] / sums[:, 1]
+        drawn = torch.randint(len(table), (_RESAMPLES, len(table)), generator=generator)
+        resampled = table[drawn].sum(1)
+        shares = resampled[:, 0] / resampled[:, 1]
         low, high = torch.quantile(shares, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return PairAccuracy(right / pairs, int(pairs), len(counts), low, high)
+    return PairAccuracy(right / pairs, int(pairs), sum(pairs > 0 for _, pairs in groups), low, high)

@@ -67,6 +67,7 @@ class Group:
     ranks: list[int]
     weight: float = 1.0
     heights: list[float] = field(default_factory=list)
+    prompt_id: str = ""
     labeler: str = ""
     cohort: str = ""
     provenance: str = ""
@@ -161,8 +162,8 @@ def ranking_groups(
         heights = _heights(record, margins) if any(margins) else []
         group = Group(
             record.id, prompt, [encoded[i] for i in kept], [record.ranks[i] for i in kept], record.weight,
-            heights=[heights[i] for i in kept] if heights else [], labeler=record.labeler, cohort=record.cohort,
-            provenance=record.provenance, category=record.category,
+            heights=[heights[i] for i in kept] if heights else [], prompt_id=record.prompt_id, labeler=record.labeler,
+            cohort=record.cohort, provenance=record.provenance, category=record.category,
         )  # fmt: skip
         items.append(group)
     return Selection(items, long, alone)

@@ -70,8 +70,8 @@ def report(judged: Sequence[Judged]) -> dict[str, Any]:
 
 
 def accuracy_of(judged: Sequence[Judged]) -> PairAccuracy | None:
-    """How far scores order rankings as people did; None where no pair has an order."""
-    return pair_accuracy([(scores, group.ranks) for group, scores in judged])
+    """How far scores order rankings as their labelers did; None where no pair has an order."""
+    return pair_accuracy([(scores, group.ranks) for group, scores in judged], [_prompt(group) for group, _ in judged])
 
 
 def order_figures(judged: Sequence[Judged], measured: PairAccuracy) -> dict[str, Any]:
@@ -86,6 +86,9 @@ def order_figures(judged: Sequence[Judged], measured: PairAccuracy) -> dict[str,
         "valid_accuracy": round(measured.accuracy, 5),
         "valid_pairs": measured.pairs,
         "valid_groups": measured.groups,
+        "valid_simulated_groups": sum(
+            group.provenance == "simulated" and len(set(group.ranks)) > 1 for group, _ in judged
+        ),
         "tie_rule": TIE_RULE,
     }
     if measured.low is not None:
@@ -107,11 +110,12 @@ def fold_figures(judged: Sequence[Judged]) -> dict[str, Any]:
 
 
 def agreement_figures(meta: dict[str, Any]) -> dict[str, Any]:
-    """How far people agree with one another, as the snapshot's manifest tells: the ceiling beside the accuracy."""
+    """How far labelers agree with one another, as the snapshot's manifest tells: the ceiling beside the accuracy."""
     found = meta.get("agreement") or {}
     if not isinstance(found, dict) or found.get("share") is None:
         return {}
-    names = {"share": "human_agreement", "pairs": "human_agreement_pairs", "prompts": "human_agreement_prompts",
+    names = {"simulated": "human_agreement_simulated", "share": "human_agreement",
+             "pairs": "human_agreement_pairs", "prompts": "human_agreement_prompts",
              "low": "human_agreement_low", "high": "human_agreement_high", "rule": "human_agreement_rule"}  # fmt: skip
     return {name: found[key] for key, name in names.items() if found.get(key) is not None}
 
@@ -130,10 +134,15 @@ def _labelers(group: Group) -> str:
     return f"{group.provenance or 'human'}, {cohort}"
 
 
+def _prompt(group: Group) -> str:
+    return group.prompt_id or group.id
+
+
 def _lengths(judged: Sequence[Judged]) -> list[Row]:
     """Accuracy by how much longer the better completion is: a model that loves length is bad where it is shorter."""
     labels = [label for _, label in _LENGTHS] + [_LONGEST]
     counts: dict[str, dict[str, tuple[float, int]]] = {label: {} for label in labels}
+    prompts = {group.id: _prompt(group) for group, _ in judged}
     for group, scores in judged:
         sizes = [len(completion) for completion in group.completions]
         for better, worse in permutations(range(len(sizes)), 2):
@@ -142,7 +151,9 @@ def _lengths(judged: Sequence[Judged]) -> list[Row]:
                 right, _ = count_pairs([scores[better], scores[worse]], [0, 1])
                 before = counts[label].get(group.id, (0.0, 0))
                 counts[label][group.id] = (before[0] + right, before[1] + 1)
-    measured = {label: share_right(list(groups.values())) for label, groups in counts.items()}
+    measured = {
+        label: share_right(list(groups.values()), [prompts[id] for id in groups]) for label, groups in counts.items()
+    }
     return [_row(label, found) for label, found in measured.items() if found is not None]
 
 

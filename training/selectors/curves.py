@@ -28,12 +28,12 @@ _CURVES: dict[str, tuple[_Curve, ...]] = {
     "sft": (_Curve("Loss, nats a token", "loss", "Validation"), _SPEED),
     "reward": (
         _Curve("Pair loss, nats", "loss", "Validation"),
-        _Curve("Pairs ranked as people did", "accuracy", "Validation"),
+        _Curve("Pairs ranked as labelers did", "accuracy", "Validation"),
         _SPEED,
     ),
     "dpo": (
         _Curve("Pair loss, nats", "loss", "Validation"),
-        _Curve("Pairs ranked as people did", "accuracy", "Validation"),
+        _Curve("Pairs ranked as labelers did", "accuracy", "Validation"),
         _SPEED,
     ),
     "ppo": (

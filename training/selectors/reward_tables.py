@@ -28,7 +28,7 @@ _TITLES = {
 }
 _COLUMNS = {
     "confidence": "Mean confidence",
-    "accuracy": "Ranked as people did",
+    "accuracy": "Ranked as labelers did",
     "interval": "95 % interval",
     "pairs": "Pairs",
     "groups": "Rankings",
@@ -61,14 +61,15 @@ def beside_accuracy(left: Figures) -> list[tuple[str, str]]:
         rule = left.pop("human_agreement_rule", "")
         prompts = left.pop("human_agreement_prompts", None)
         on = f", on {prompts:,} prompts" if prompts else ""
-        rows.append(("People agree with one another", text + on + (f" ({rule})" if rule else "")))
+        who = "Simulated labelers" if left.pop("human_agreement_simulated", False) else "Labelers"
+        rows.append((f"{who} agree with one another", text + on + (f" ({rule})" if rule else "")))
     if left.get("fold_accuracy") is not None:
         text = _share(left, "fold_accuracy", "fold_pairs", low="fold_low", high="fold_high")
         left.pop("fold_groups", None)
         rows.append(("On the labelers left out", text))
     if left.get("valid_accuracy_ties_half") is not None:
         tied = left.pop("valid_tied_pairs", 0)
-        text = f"{_percent(left.pop('valid_accuracy_ties_half'))} with {tied:,} pairs that people tied"
+        text = f"{_percent(left.pop('valid_accuracy_ties_half'))} with {tied:,} pairs that labelers tied"
         rows.append(("The same, where a tie counts half", text))
     return rows
 

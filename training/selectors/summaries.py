@@ -18,7 +18,11 @@ def summary_rows(run: Run) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     accuracy = _accuracy(left)
     if accuracy:
-        rows.append(("Held-out pairs ranked as people did", accuracy))
+        rows.append(("Held-out pairs ranked as labelers did", accuracy))
+    if simulated := left.pop("valid_simulated_groups", 0):
+        rows.append(
+            ("Of them by simulated labelers", f"{told(simulated)} of {told(run.summary.get('valid_groups'))} rankings")
+        )
     rows += beside_accuracy(left)
     for label, before, after in _PAIRS:
         if before in left and after in left:
@@ -160,7 +164,8 @@ def _with_margin(value: Any, margin: Any) -> str:
 
 
 def _reward_headline(summary: Figures) -> str:
-    return f"{100 * summary['valid_accuracy']:.1f} % of {told(summary['valid_pairs'])} pairs"
+    simulated = ", simulated labelers" if summary.get("valid_simulated_groups") else ""
+    return f"{100 * summary['valid_accuracy']:.1f} % of {told(summary['valid_pairs'])} pairs{simulated}"
 
 
 def _dry_headline(summary: Figures) -> str:

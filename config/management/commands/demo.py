@@ -51,7 +51,7 @@ class Command(BaseCommand):
         )
         try:
             with Lock(settings.VAR / "demo.lock", str(os.getpid())), _platform() as (site, own):
-                self._demo(site, plan)
+                self._demo(site, plan, is_stopping=own is not None and options["exit"])
                 if own is not None and not options["exit"]:
                     self.stdout.write("\nThe platform keeps serving; Ctrl-C stops it.")
                     with contextlib.suppress(KeyboardInterrupt):
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("Stopped.") from None
 
-    def _demo(self, site: str, plan: Plan) -> None:
+    def _demo(self, site: str, plan: Plan, *, is_stopping: bool) -> None:
         # The one thing that does not go over HTTP: a first token, for whoever may run commands on this machine.
         token = subprocess.run(
             [sys.executable, "manage.py", "token"], cwd=settings.BASE_DIR, capture_output=True, text=True, check=False
@@ -73,7 +73,7 @@ class Command(BaseCommand):
             outcome = main_job(Client(site, token.stdout.strip()), plan, Progress())
         except StageFailed as failure:
             raise CommandError(str(failure)) from failure
-        self.stdout.write("\n" + table(outcome, site))
+        self.stdout.write("\n" + table(outcome, site, is_stopping=is_stopping))
 
 
 @contextlib.contextmanager
