@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exchange.text import storable_text
+from exchange.text import is_blank, storable_text
 from people.plain_text import is_plain
 
 OVERALL = "overall"
@@ -91,7 +91,7 @@ def check_values(fields: Sequence[Field], values: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in known.items():
         value = values.get(name)
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if value is None or (isinstance(value, str) and is_blank(value)):
             if field.required:
                 raise FormError(f"“{field.label}” needs an answer.")
             continue

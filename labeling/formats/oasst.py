@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchange.records import Message
+from exchange.text import is_blank
 from labeling.formats.likeness import TREE_KEYS, other_format
 from labeling.formats.parsed import (
     LineError,
@@ -63,7 +64,7 @@ def _prompt(node: _Node, messages: tuple[Message, ...], answers: list[_Node], au
         demonstrations=tuple(
             ParsedDemonstration(_id(answer), _text(answer), field_text(answer, "user_id"))
             for answer in answers
-            if not answer.get("synthetic") and _text(answer).strip()
+            if not answer.get("synthetic") and not is_blank(_text(answer))
         ),
         rankings=_rankings(node, answers),
     )

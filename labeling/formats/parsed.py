@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from exchange.envelope import canonical_json
 from exchange.records import Message, RecordError
+from exchange.text import is_blank
 
 # Where a prompt comes from (IG §3.2); empty where the source does not say.
 KINDS = ("customer", "plain", "few_shot", "user_based")
@@ -49,7 +50,7 @@ class ParsedDemonstration:
     labeler: str = ""
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
+        if is_blank(self.text):
             raise LineError("a demonstration must not be empty")
         _check_texts(self)
 
@@ -113,7 +114,7 @@ class ParsedPrompt:
             raise LineError("a prompt needs at least one message")
         if self.messages[-1].role != "user":
             raise LineError("a prompt's last message must be the user's")
-        if not self.messages[-1].content.strip():
+        if is_blank(self.messages[-1].content):
             raise LineError("the prompt is empty")
         if self.kind and self.kind not in KINDS:
             raise LineError(f"the kind must be one of {', '.join(KINDS)}, not {self.kind!r}")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchange.records import Message
+from exchange.text import is_blank
 from labeling.fewshot import EXAMPLES_MAX, expand
 from labeling.formats.likeness import other_format
 from labeling.formats.parquet import parse_parquet
@@ -98,7 +99,7 @@ def parse_value(value: object) -> Iterator[ParsedPrompt]:
         kind=field_text(value, "kind"),
         category=field_text(value, "category"),
         language=field_text(value, "language"),
-        demonstrations=(ParsedDemonstration("demonstration", demonstration),) if demonstration.strip() else (),
+        demonstrations=() if is_blank(demonstration) else (ParsedDemonstration("demonstration", demonstration),),
         rankings=_rankings(value),
     )
 
@@ -124,7 +125,7 @@ def _few_shot(value: dict[str, object], content: object) -> Iterator[ParsedPromp
             kind=field_text(value, "kind") or "few_shot",
             category=field_text(value, "category"),
             language=field_text(value, "language"),
-            demonstrations=(ParsedDemonstration("demonstration", response),) if response.strip() else (),
+            demonstrations=() if is_blank(response) else (ParsedDemonstration("demonstration", response),),
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchange.records import Message
+from exchange.text import is_blank
 from labeling.formats.likeness import TASK_KEYS, other_format
 from labeling.formats.parsed import LineError, ParsedDemonstration, ParsedLine, ParsedPrompt, Problem, field_text
 from labeling.formats.reading import Position, parse_json_lines
@@ -46,5 +47,5 @@ def _prompt(instance: dict[str, object], *, name: str, task: str, instruction: s
         author=task,
         source="self_instruct",
         category=category,
-        demonstrations=(ParsedDemonstration("output", output),) if output else (),
+        demonstrations=() if is_blank(output) else (ParsedDemonstration("output", output),),
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.models import Announcement
 from people.access import MANAGING, has_role
 from people.models import Project, User
@@ -23,7 +23,7 @@ def announcement_add(
     The same text as one that is still shown adds nothing. Raises Refused for an empty or overlong text, an end in the
     past, and an author who does not manage.
     """
-    text = storable_text(text).replace("\r\n", "\n").strip()
+    text = written(text)
     if not has_role(author, project, MANAGING):
         raise Refused("Only managers announce.")
     if not text:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.forms import FormError, check_values
 from labeling.models import Assignment, Demonstration, Task
 from labeling.selectors.forms import form_of
@@ -59,7 +59,7 @@ def demonstration_add(
 
     Raises Refused when it breaks its rule.
     """
-    text = storable_text(text).replace("\r\n", "\n").strip()
+    text = written(text)
     if not text:
         raise Refused("The answer is empty; write one before submitting.")
     if len(text) > TEXT_MAX:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.models import Assignment, Completion, CompletionBatch, Prompt, Ranking, Task
 from labeling.selectors.tasks import memberships_of, standing_of
 from labeling.services.assignments import assignment_lock
@@ -35,7 +35,7 @@ def dialogue_continue(*, assignment_id: UUID, labeler: User, text: str, completi
     turn that is there. Raises Refused for an empty or overlong message, for other kinds of task and where the answer
     to go on with is not clear, Conflict before the comparison is submitted and when the dialogue went on otherwise.
     """
-    text = storable_text(text).replace("\r\n", "\n").strip()
+    text = written(text)
     if not text:
         raise Refused("The message is empty; write one to go on with the dialogue.")
     if len(text) > TURN_MAX:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.models import Assignment, Feedback, Task
 from people.access import REVIEWING, has_role
 from people.models import User
@@ -26,7 +26,7 @@ def feedback_give(
     The same again from the same reviewer adds nothing, so that a double click is harmless. Raises Refused where
     there is no label yet, for an own label, and for a grade or text that breaks the rule.
     """
-    text = storable_text(text).replace("\r\n", "\n").strip()
+    text = written(text)
     # The lock makes two clicks one after the other; the label itself stays as it is.
     assignment = (
         Assignment.objects.select_for_update(of=("self",), no_key=True)

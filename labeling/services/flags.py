@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.models import Flag
 from labeling.services.assignments import assignment_own
 from people.models import User
@@ -41,13 +41,13 @@ def flag_settle(*, flag_id: int, settled_by: User, answer: str = "") -> Flag:
     flag = Flag.objects.select_for_update().get(pk=flag_id)
     if flag.settled_at is not None:
         raise Conflict("The flag is settled already.")
-    flag.settled_at, flag.settled_by, flag.answer = timezone.now(), settled_by, storable_text(answer).strip()
+    flag.settled_at, flag.settled_by, flag.answer = timezone.now(), settled_by, written(answer)
     flag.save(update_fields=["settled_at", "settled_by", "answer"])
     return flag
 
 
 def _words(text: str, missing: str) -> str:
-    text = storable_text(text).replace("\r\n", "\n").strip()
+    text = written(text)
     if not text:
         raise Refused(missing)
     if len(text) > NOTE_MAX:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from exchange.text import is_blank
 from labeling.models import Assignment, Instructions, InstructionsRead
 from people.access import LABELING, has_role
 from people.models import Project, User
@@ -28,7 +29,7 @@ def instructions_add(
     The same texts as the newest version's add nothing and return that version. Raises Refused for an empty text.
     """
     texts = dict(zip(_TEXTS, (text, examples, training_priorities, evaluation_priorities), strict=True))
-    if not text.strip():
+    if is_blank(text):
         raise Refused("Instructions must not be empty.")
     if sum(map(len, texts.values())) > MAX_CHARACTERS:
         raise Refused(f"Instructions may have at most {MAX_CHARACTERS:,} characters.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.models import Assignment, Post, Task
 from people.access import LABELING, REVIEWING, has_role
 from people.models import User
@@ -73,7 +73,7 @@ def answers_mark_seen(*, task: Task, labeler: User) -> int:
 
 
 def _clean(text: str, what: str) -> str:
-    text = storable_text(text).replace("\r\n", "\n").strip()
+    text = written(text)
     if not text:
         raise Refused(f"The {what} is empty; write it first.")
     if len(text) > TEXT_MAX:

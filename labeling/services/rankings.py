@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.forms import OVERALL, FormError, check_values
 from labeling.models import Assignment, Ranking, Rating, Task
 from labeling.rankings import RankingError, check_groups, check_ratings, check_strengths
@@ -94,7 +94,7 @@ def ranking_add(
         about_prompt = check_values(form.prompt_fields, prompt_values or {})
     except (RankingError, FormError) as error:
         raise Refused(str(error)) from error
-    note = storable_text(note).replace("\r\n", "\n").strip()
+    note = written(note)
     if len(note) > NOTE_MAX:
         raise Refused(f"The note is {len(note):,} characters long; keep it to {NOTE_MAX:,}.")
     ranking = Ranking.objects.create(

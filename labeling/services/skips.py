@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from exchange.text import storable_text
+from exchange.text import written
 from labeling.models import Assignment, SkipKind
 from labeling.services.assignments import assignment_lock, slot_give_back
 from people.models import User
@@ -23,7 +23,7 @@ def assignment_skip(*, assignment_id: UUID, labeler: User, kind: str = "", reaso
     `kind` says why, and `reason` in words: what is broken has to be said; without a kind words are needed too. Raises
     Refused for a kind that there is not, and where words are needed or too many, Conflict once the label is submitted.
     """
-    reason = storable_text(reason).strip()
+    reason = written(reason)
     if kind and kind not in SkipKind.values:
         raise Refused(f"A task is skipped as one of {', '.join(SkipKind.values)}, not as {kind[:80]!r}.")
     if kind == SkipKind.BROKEN and not reason:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.db import transaction
 from django.http import QueryDict
 
-from exchange.text import storable_text
+from exchange.text import is_blank, storable_text
 from labeling.filled import Filled, filled
 from labeling.forms import OVERALL, values_from_texts
 from labeling.models import Assignment, Completion, ProjectSetup, Task
@@ -118,7 +118,7 @@ def doubted(given: dict[str, Any], assignment: Assignment) -> list[str]:
 def submit(labeler: User, assignment: Assignment, key: str, given: dict[str, Any], **effort: Any) -> None:
     """Submit what the form gave and the next message of a dialogue; both or, raising Refused, neither."""
     ranking_submit(assignment_id=assignment.pk, labeler=labeler, key=key, **label_values(given), **effort)
-    if given.get("message", "").strip():
+    if not is_blank(given.get("message", "")):
         dialogue_continue(assignment_id=assignment.pk, labeler=labeler, text=given["message"])
 
 

@@ -96,6 +96,7 @@ def review_label(request: HttpRequest, slug: str, pk: uuid.UUID) -> HttpResponse
         "is_own": assignment.labeler_id == request.user.pk,
         "refusal": refusal,
         "text": request.POST.get("text", "") if refusal else "",
+        "grade": request.POST.get("grade", "") if refusal else "",
         "part": "labels",
     }
     return render(request, "labeling/review_label.html", shown, status=400 if refusal else 200)

@@ -25,7 +25,7 @@ from labeling.services.flags import flag_raise
 from labeling.services.posts import answer_give, answers_mark_seen, question_ask, questions_settle
 from labeling.views.workplace import assignment_own
 from people.access import MANAGING, REVIEWING, has_role
-from people.models import User
+from people.models import Project, User
 from people.refusals import Refused
 
 PAGE = 30
@@ -69,7 +69,11 @@ def label_talk(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require_GET
 def talk_project(request: HttpRequest, slug: str) -> HttpResponse:
     """For reviewers and managers: questions that wait for an answer, oldest first, or those that do not any more."""
-    project = project_get(request.user, slug, REVIEWING)
+    return _project_page(request, project_get(request.user, slug, REVIEWING))
+
+
+def _project_page(request: HttpRequest, project: Project, refusal: str = "") -> HttpResponse:
+    """The page; with a refusal it holds the announcement that was not made."""
     settled = request.GET.get("show") == "settled"
     questions = questions_settled(project) if settled else questions_open(project)
     shown = {
@@ -79,8 +83,11 @@ def talk_project(request: HttpRequest, slug: str) -> HttpResponse:
         "announcements": announcements_for([project]),
         "may_announce": has_role(request.user, project, MANAGING),
         "part": "talk",
+        "refusal": refusal,
+        "text": request.POST.get("text", "") if refusal else "",
+        "until": request.POST.get("until", "") if refusal else "",
     }
-    return render(request, "labeling/talk_project.html", shown)
+    return render(request, "labeling/talk_project.html", shown, status=400 if refusal else 200)
 
 
 @login_required
@@ -123,9 +130,9 @@ def talk_announce(request: HttpRequest, slug: str) -> HttpResponse:
             text=request.POST.get("text", ""),
             ends_at=_end_of_day(request.POST.get("until", "")),
         )
-        messages.success(request, "Announced: labelers see it on their work page.")
-    except Refused as refusal:
-        messages.error(request, str(refusal))
+    except Refused as refused:
+        return _project_page(request, project, str(refused))
+    messages.success(request, "Announced: labelers see it on their work page.")
     return redirect("talk-project", slug)
 
 

@@ -5,6 +5,9 @@ const FormValues = (() => {
   const KEPT = /^(?:text|note|message|all_bad|rank-|rate-|prompt-|strength-)/;
   const ID = 36; // characters of a completion's id
 
+  // As the server's `is_blank`: nothing but spaces, characters of no width and marks without a letter.
+  const isBlank = (text) => !/[^\p{Z}\p{Cc}\p{Cf}\p{Mn}\p{Me}\u115F\u1160\u2800\u3164\uFFA0]/u.test(text);
+
   const isTick = (field) => field.type === "checkbox" || field.type === "radio";
   const asSent = (field) => (field.options ? [...field.options].find((option) => option.defaultSelected)?.value ?? "" : field.defaultValue);
 
@@ -91,5 +94,5 @@ const FormValues = (() => {
     return { merged, conflicts };
   }
 
-  return { read, write, nested, flat, same, merge, take };
+  return { isBlank, read, write, nested, flat, same, merge, take };
 })();

@@ -1,22 +1,22 @@
 // Unfinished work in this browser, for as long as the server does not have it: lost connections, ended sessions,
-// closed windows. One entry an assignment and person; it is removed as soon as the server has it all.
+// closed windows. One entry a person and what they work on; it is removed as soon as the server has it all.
 "use strict";
 const LocalCopy = (() => {
   const PREFIX = "plumbline.work.", OLDEST = 30 * 24 * 3600 * 1000;
-  const name = (form) => `${PREFIX}${form.dataset.user}.${form.dataset.assignment}`;
+  const name = (element) => PREFIX + element.dataset.keep;
 
-  function get(form) {
-    try { return JSON.parse(localStorage.getItem(name(form))); } catch { return null; }
+  function get(element) {
+    try { return JSON.parse(localStorage.getItem(name(element))); } catch { return null; }
   }
   // False where the browser keeps nothing: storage switched off or full.
-  function set(form, entry) {
+  function set(element, entry) {
     try {
-      localStorage.setItem(name(form), JSON.stringify({ ...entry, at: Date.now() }));
+      localStorage.setItem(name(element), JSON.stringify({ ...entry, at: Date.now() }));
       return true;
     } catch { return false; }
   }
-  function drop(form) {
-    try { localStorage.removeItem(name(form)); } catch { /* nothing is kept there */ }
+  function drop(element) {
+    try { localStorage.removeItem(name(element)); } catch { /* nothing is kept there */ }
   }
   function forgetOld() {
     try {

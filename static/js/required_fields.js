@@ -2,7 +2,7 @@
 "use strict";
 const RequiredFields = (() => {
   const empty = (part) => [...part.querySelectorAll("[data-required]")].filter((field) =>
-    ![...field.querySelectorAll("input, textarea")].some((input) => (input.type === "radio" ? input.checked : input.value.trim())));
+    ![...field.querySelectorAll("input, textarea")].some((input) => (input.type === "radio" ? input.checked : !FormValues.isBlank(input.value))));
   const label = (field) => `“${field.querySelector("legend, label").firstChild.textContent.trim()}”`;
   const listed = (names) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" and ");
 

@@ -5,8 +5,7 @@ const Server = (() => {
   const away = document.getElementById("away");
   const PATIENCE = 20000;
 
-  // The cookie's, not the page's: signing in again in another tab makes a new one, and this page goes on with it.
-  const token = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] || form.elements.csrfmiddlewaretoken.value;
+  const token = () => csrfToken(form);
   const json = { "Content-Type": "application/json" };
 
   const request = (url, method, body, more = {}) =>

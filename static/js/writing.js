@@ -44,7 +44,7 @@
   const tooLong = document.getElementById("too-long");
   const most = Number(text.dataset.max);
   const measure = () => {
-    const words = (text.value.match(/\S+/g) || []).length;
+    const words = FormValues.isBlank(text.value) ? 0 : text.value.match(/\S+/g).length;
     // Characters as the server counts them: an emoji is one.
     const characters = text.value.length - (text.value.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g) || []).length;
     length.textContent = `${words} word${words === 1 ? "" : "s"}, ${characters} characters`;

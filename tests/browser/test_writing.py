@@ -14,6 +14,7 @@ from labeling.services.claims import assignment_claim_next
 from people.models import Project, User
 from tests.browser.conftest import PHONE, cut_off
 from tests.browser.label_data import everyday
+from tests.exchange.test_text import BLANK, SEEN
 from tests.labeling.work import make_demonstration_task, make_labeler
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -49,6 +50,16 @@ def test_a_reload_in_the_middle_keeps_the_draft(desk):
     assert Demonstration.objects.get().text == "Water it less.\nGive it light, too."
     expect(page.get_by_role("status").first).to_contain_text("Submitted.")
     expect(page.locator(".queue")).to_contain_text("1 done today")
+
+
+def test_signs_of_no_width_are_no_words(desk):
+    page = desk()
+    page.get_by_label("Your answer").fill("\u200b \u2060")
+    expect(page.locator("#length")).to_have_text("0 words, 3 characters")
+    expect(page.get_by_role("button", name="Submit")).to_be_disabled()
+    judged = "(texts) => texts.map(FormValues.isBlank)"
+    assert page.evaluate(judged, BLANK) == [True] * len(BLANK)
+    assert page.evaluate(judged, SEEN) == [False] * len(SEEN)
 
 
 @pytest.mark.parametrize("looking", [False, True], ids=["text", "preview"])

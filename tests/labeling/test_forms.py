@@ -83,7 +83,7 @@ def test_a_definition_that_breaks_the_rule_is_refused_with_one_sentence(definiti
 
 
 def test_values_come_back_in_the_forms_order_without_what_was_left_empty():
-    given = {"why": " ", "length": 0, "tone": "cold", "false_claim": False, "overall": 7}
+    given = {"why": " \u200b", "length": 0, "tone": "cold", "false_claim": False, "overall": 7}
     found = check_values(FORM, given)
     assert found == {"overall": 7, "false_claim": False, "tone": "cold", "length": 0}
     assert list(found) == ["overall", "false_claim", "tone", "length"]

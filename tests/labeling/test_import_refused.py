@@ -75,6 +75,7 @@ def test_a_file_without_one_good_line_fails_even_when_bad_ones_are_left_out(proj
         ({"prompt": "nul \x00 here"}, "the content contains a NUL character, which the database cannot keep"),
         ({"prompt": "half \ud83d here"}, "the content contains half of a surrogate pair"),
         ({"prompt": "  "}, "the prompt is empty"),
+        ({"prompt": "\u200b"}, "the prompt is empty"),
         (
             {"prompt": "p", "text": "t"},
             "a prompt needs one of 'prompt', 'text', 'messages' and 'few_shot': it has prompt and text",

@@ -144,7 +144,13 @@ def test_skipping_after_the_lease_ended_frees_nothing_twice(assignment, ada, tas
 
 
 @pytest.mark.parametrize(
-    ("reason", "sentence"), [("", "Say in a few words"), ("   ", "Say in a few words"), ("x" * 301, "keep it to 300")]
+    ("reason", "sentence"),
+    [
+        ("", "Say in a few words"),
+        (" \u2060 ", "Say in a few words"),
+        ("\u2060", "Say in a few words"),
+        ("x" * 301, "keep it to 300"),
+    ],
 )
 def test_a_skip_needs_a_short_reason(assignment, ada, task, reason, sentence):
     with pytest.raises(Refused, match=sentence):

@@ -152,6 +152,7 @@ def test_who_may_ask_and_answer(project, task, mia):
     ("text", "sentence"),
     [
         (" \n", "The question is empty; write it first."),
+        ("\u200b", "The question is empty; write it first."),
         ("x" * 5001, "The question is 5,001 characters long; keep it to 5,000."),
     ],
 )

@@ -160,6 +160,13 @@ def test_a_comparison_goes_on_or_nothing_is_submitted(ada, take):
     assert Prompt.objects.get(parent__isnull=False).messages[-1]["content"] == "And then?"
 
 
+def test_a_message_and_a_note_of_which_nothing_is_seen_are_none(ada, take):
+    url, (a, b) = take(("a", "b"), kind="comparison")
+    ada.post(url, {"key": "k", **ranks([a, b], "12"), "message": "\u200b", "note": " \ufeff"})
+    assert Ranking.objects.get().note == ""
+    assert not Prompt.objects.filter(parent__isnull=False).exists()
+
+
 def test_the_difference_of_two_answers(ada, take):
     url, _ = take(("same old", "same old", "same old"))
     page = ada.get(f"{url}compare/?left=A&right=C").content.decode()

@@ -209,9 +209,14 @@ def test_text_of_every_kind_is_kept_as_it_was_typed(assignment, ada, text):
     assert Demonstration.objects.get().text == text
 
 
-def test_an_answer_of_nothing_but_space_is_empty(assignment, ada):
+@pytest.mark.parametrize("text", [" \u2003\n", "\u200b", "\u2060\ufeff\u200d \u3164"], ids=ascii)
+def test_an_answer_of_which_nothing_is_seen_is_empty(client, assignment, ada, text):
     with pytest.raises(Refused, match="The answer is empty"):
-        demonstration_submit(assignment_id=assignment.pk, labeler=ada, key="k", text=" \u2003\n")
+        demonstration_submit(assignment_id=assignment.pk, labeler=ada, key="k", text=text)
+    page = client.post(f"/label/a/{assignment.pk}/", {"key": "k", "text": text})
+    assert page.status_code == 400
+    assert "The answer is empty; write one before submitting." in page.content.decode()
+    assert not Demonstration.objects.exists()
 
 
 def test_the_page_takes_a_fixed_number_of_queries(client, project, assignment, django_assert_max_num_queries):
