@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from config.home import home
 from people.views import admin_sign_in
 
+handler404 = "people.api.errors.address_missing"
 urlpatterns = [
     path("", home, name="home"),
     path("admin/login/", admin_sign_in, name="admin-sign-in"),  # in place of the one that the admin brings

@@ -11,6 +11,7 @@ from typing import IO
 
 from labeling.formats.parsed import FileError, LineError, ParsedLine, ParsedPrompt, Problem
 from labeling.formats.reading import MAX_LINE, Position, json_value, parse_row, shown
+from labeling.formats.unused import Unused, quoted
 
 Parse = Callable[[object], Iterable[ParsedPrompt]]
 
@@ -76,4 +77,7 @@ def check_columns(names: list[str], content: tuple[str, ...]) -> None:
         raise FileError(shown(f"The table names the column {twice!r} twice."))
     if not set(content) & set(names):
         *most, last = (repr(name) for name in content)
-        raise FileError(f"The table has no column {', '.join(most)} or {last}.")
+        found = Unused()
+        found.add(names)
+        has = f"; it has {quoted(found.first, found.count)}" if names else ""
+        raise FileError(f"The table has no column {', '.join(most)} or {last}{has}.")

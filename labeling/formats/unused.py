@@ -36,8 +36,12 @@ class Unused:
 
 def unused_said(first: Sequence[str], count: int) -> str:
     """What was not used, in one sentence; empty where that is nothing."""
-    quoted = ", ".join(f"“{name}”" for name in first)
-    return f"Not used: {quoted}{more_said(first, count)}." if first else ""
+    return f"Not used: {quoted(first, count)}." if first else ""
+
+
+def quoted(first: Sequence[str], count: int) -> str:
+    """Names, and how many there are beside them, within a sentence."""
+    return ", ".join(f"“{name}”" for name in first) + more_said(first, count)
 
 
 def more_said(first: Sequence[str], count: int) -> str:

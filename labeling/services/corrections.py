@@ -31,7 +31,7 @@ def label_correct(
     again returns the label that it made, also when that was corrected since. The old label gets `superseded_at`, and
     stays in every snapshot that holds it. A ranking that now disagrees with others' lets the task ask for one more
     label; what was asked for before is not taken back. Raises Conflict when nothing is submitted yet or the edit
-    window is over, Refused for someone else's task and for a label that breaks its rule.
+    window is over, Refused for someone else's task, for a label that breaks its rule and for one that says the same.
     """
     assignment = assignment_lock(assignment_id=assignment_id, labeler=labeler)
     key_check(key)
@@ -44,13 +44,15 @@ def label_correct(
     if key == assignment.idempotency_key:
         raise Refused("A correction needs a key of its own, not that of the first submit.")
     _within_window(assignment)
-    _supersede(kind, assignment)
+    standing = _supersede(kind, assignment)
     # It is given under what its labeler has read by now.
     assignment.instructions_version = max(
         assignment.instructions_version, version_confirmed(labeler, assignment.task.project)
     )
     add = demonstration_add if kind is Demonstration else ranking_add
     label = add(assignment=assignment, labeler=labeler, correction_key=key, **given)
+    if standing is not None and _said(standing) == _said(label):
+        raise Refused("Nothing is changed: your label stands as it is.")
     task_ask_again(task=assignment.task, terms=Terms.read_with(assignment.task.project))
     return label, True
 
@@ -67,6 +69,18 @@ def _within_window(assignment: Assignment) -> None:
         )
 
 
-def _supersede(kind: type[Demonstration] | type[Ranking], assignment: Assignment) -> None:
-    standing = kind._default_manager.filter(assignment=assignment, superseded_at=None)
-    standing.update(superseded_at=timezone.now())
+def _supersede(kind: type[Demonstration] | type[Ranking], assignment: Assignment) -> Demonstration | Ranking | None:
+    standing = kind._default_manager.filter(assignment=assignment, superseded_at=None).first()
+    if standing is not None:
+        standing.superseded_at = timezone.now()
+        standing.save(update_fields=["superseded_at"])
+    return standing
+
+
+def _said(label: Demonstration | Ranking) -> tuple[Any, ...]:
+    """What a label says, whenever and under whatever version it was given. The order within a tie says nothing."""
+    if isinstance(label, Demonstration):
+        return label.text, label.prompt_values
+    ratings = {rating.completion_id: (rating.overall, rating.values) for rating in label.ratings.all()}
+    groups = [sorted(group) for group in label.groups]
+    return groups, label.strengths, label.strength_levels, label.all_bad, label.note, label.prompt_values, ratings

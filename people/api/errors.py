@@ -10,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import page_not_found
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied
 from rest_framework.response import Response
@@ -41,6 +43,13 @@ def error_answered(error: Exception, context: dict[str, Any]) -> Response | None
     if isinstance(error, RequestDataTooBig):
         error = TooLarge(f"The body is longer than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes.")
     return exception_handler(error, context)
+
+
+def address_missing(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404 for an address that nothing answers: to a program as the API's other errors, to a person as a page."""
+    if request.path_info.startswith("/api/"):
+        return JsonResponse({"detail": "There is no such address; /api/v1/docs/ lists what there is."}, status=404)
+    return page_not_found(request, exception)
 
 
 @contextmanager

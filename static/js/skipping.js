@@ -31,6 +31,7 @@
     skip.querySelector("summary").focus();
   });
 
+  panel.addEventListener("input", () => Server.note(refusal, "")); // it was about what stood there before
   panel.addEventListener("submit", async (event) => {
     if (event.submitter?.hasAttribute("formaction")) return; // leaving it for now, which nothing refuses
     event.preventDefault();

@@ -47,7 +47,7 @@
     const words = FormValues.isBlank(text.value) ? 0 : text.value.match(/\S+/g).length;
     // Characters as the server counts them: an emoji is one.
     const characters = text.value.length - (text.value.match(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g) || []).length;
-    length.textContent = `${words} word${words === 1 ? "" : "s"}, ${characters} characters`;
+    length.textContent = `${words} word${words === 1 ? "" : "s"}, ${characters} character${characters === 1 ? "" : "s"}`;
     place(words);
     tooLong.hidden = characters <= most;
     const todo = [words ? "" : "write an answer", RequiredFields.aboutPrompt(aboutPrompt).words].filter(Boolean);

@@ -109,6 +109,24 @@ def test_what_breaks_the_rule_is_refused_and_the_old_label_stands(written, ada):
     assert texts(written) == [("Water it daily.", True)]
 
 
+def test_what_says_the_same_is_no_correction(project, written, ada):
+    with pytest.raises(Refused, match="Nothing is changed: your label stands as it is"):
+        correct(written, ada, text="Water it daily. ")
+    assert texts(written) == [("Water it daily.", True)]
+    make_ranking_task(project, ("a", "b", "c"))
+    ranked = assignment_claim_next(labeler=ada, project=project)
+    one, two, three = ranked.shown_order
+    said = {"groups": [[one, two], [three]], "ratings": {one: 6}}
+    ranking_submit(assignment_id=ranked.pk, labeler=ada, key="k", **said)
+    with pytest.raises(Refused, match="Nothing is changed"):
+        correct(ranked, ada, groups=[[two, one], [three]], ratings={one: 6})
+    for number, changed in enumerate(
+        [{"note": "Now with a note."}, {"ratings": {one: 6, two: 1}}, {"ratings": {}}, {"all_bad": True}]
+    ):
+        assert correct(ranked, ada, f"c{number}", **{**said, **changed})[1]
+    assert Ranking.objects.filter(superseded_at=None).get().all_bad
+
+
 def test_after_the_window_it_is_one_sentence(written, ada):
     Assignment.objects.filter(pk=written.pk).update(submitted_at=timezone.now() - timedelta(hours=24, seconds=1))
     with pytest.raises(Conflict, match="can be corrected for 24 hours after it was submitted; that time is over"):

@@ -44,7 +44,10 @@ def test_csv_problems_carry_their_line(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"question,answer\na,b\n", "The table has no column 'prompt', 'text', 'messages' or 'few_shot'."),
+        (
+            b"Prompt, answer\na,b\n",
+            "The table has no column 'prompt', 'text', 'messages' or 'few_shot'; it has “Prompt”, “answer”.",
+        ),
         (b"prompt,id, prompt\na,1,b\n", "The table names the column 'prompt' twice."),
         (b"prompt,note,note\na,1,2\n", "The table names the column 'note' twice."),
         (b"prompt\ncaf\xe9\n", "The table is not UTF-8 text; save it as UTF-8."),

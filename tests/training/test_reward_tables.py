@@ -31,7 +31,7 @@ def test_the_ceiling_stands_beside_the_accuracy():
             "72.6 % of 2,400 pairs, 95 % interval 71.1–74.1, on 60 prompts (ties left out)",
         ),
         ("On the labelers left out", "65.0 % of 400 pairs, 95 % interval 60.0–70.0"),
-        ("The same, where a tie counts half", "66.0 % with 300 pairs that labelers tied"),
+        ("Held-out pairs where a tie counts half", "66.0 % with 300 pairs that labelers tied"),
         ("Kendall’s τ, mean over rankings", "0.41"),
         ("Mean confidence in a pair, σ(Δ)", "0.72"),
         ("Calibration error (ECE)", "0.031"),

@@ -142,9 +142,13 @@ def test_the_form_starts_a_run_with_what_was_changed(client, people, snapshot):
 def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(client, people, snapshot):
     client.force_login(people.engineer)
     values = {"snapshot": snapshot.digest, "policy": "", "set-epochs": "0", "set-learning_rate": "3e-5"}
-    answer = client.post("/runs/new/?kind=sft&preset=cpu", values)
+    answer = client.post("/runs/new/?kind=sft&preset=cpu", {**values, "set-batch_size": "many"})
     assert answer.status_code == 422
-    assert "epochs must be between 1 and 1,000, not 0." in answer.content.decode()
+    assert answer.context["form"].errors == {
+        "set-epochs": ["Must be between 1 and 1,000, not 0."],
+        "set-batch_size": ["Must be a whole number, not 'many'."],
+    }
+    assert "Must be between 1 and 1,000, not 0." in answer.content.decode()
     assert 'value="3e-5"' in answer.content.decode()
     assert not Run.objects.exists()
 

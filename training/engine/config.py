@@ -25,7 +25,7 @@ from training.engine.settings import PRESETS as VALUES
 
 __all__ = [
     "CLASSES", "KINDS", "PRESETS", "REQUIRED_INPUTS", "DPOSettings", "FieldInfo", "PPOSettings", "RewardSettings",
-    "SFTSettings", "SampleSettings", "Settings", "SettingsError", "as_dict", "describe", "differing",
+    "SFTSettings", "SampleSettings", "Settings", "SettingsError", "as_dict", "checked_value", "describe", "differing",
     "required_inputs", "settings_for", "wants_text",
 ]  # fmt: skip
 KINDS = ("sft", "reward", "dpo", "ppo", "sample")
@@ -90,7 +90,7 @@ def settings_for(kind: str, preset: str = "cpu", overrides: dict[str, Any] | Non
     for name, value in (overrides or {}).items():
         if name not in infos:
             raise SettingsError(f"{kind} has no setting {_shown(name)}{_nearest(name, list(infos))}.")
-        values[name] = _checked(infos[name], value)
+        values[name] = checked_value(infos[name], value)
     settings = cls(**values)
     if isinstance(settings, PPOSettings):
         _check_ppo(settings)
@@ -132,7 +132,8 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"; the nearest is {close[0]!r}" if close else ""
 
 
-def _checked(info: FieldInfo, value: Any) -> Any:
+def checked_value(info: FieldInfo, value: Any) -> Any:
+    """One setting's value, read as its type. Raises SettingsError with a sentence that begins with its name."""
     if info.choices is not None:
         if value not in info.choices:
             raise SettingsError(f"{info.name} must be one of {', '.join(info.choices)}, not {_shown(value)}.")

@@ -70,7 +70,7 @@ def beside_accuracy(left: Figures) -> list[tuple[str, str]]:
     if left.get("valid_accuracy_ties_half") is not None:
         tied = left.pop("valid_tied_pairs", 0)
         text = f"{_percent(left.pop('valid_accuracy_ties_half'))} with {tied:,} pairs that labelers tied"
-        rows.append(("The same, where a tie counts half", text))
+        rows.append(("Held-out pairs where a tie counts half", text))
     return rows
 
 

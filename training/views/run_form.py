@@ -11,7 +11,7 @@ from django import forms
 from django.forms.boundfield import BoundField
 
 from people.models import Project
-from training.engine.config import FieldInfo, as_dict, describe, settings_for
+from training.engine.config import FieldInfo, SettingsError, as_dict, checked_value, describe, settings_for
 from training.models import Checkpoint, PublishedSnapshot
 from training.services.plans import BASE
 
@@ -125,8 +125,21 @@ class RunForm(forms.Form):
                 label="Reward model",
                 help_text="Only to select the checkpoint by its score." if kind == "sft" else "None: a rule judges.",
             )
-        for info in describe(kind):
+        self.settings = describe(kind)
+        for info in self.settings:
             self.fields[_PREFIX + info.name] = _setting(info, self.usual[info.name])
+
+    def clean(self) -> dict[str, Any]:
+        """What is wrong with a setting by itself stands beside it, for all of them at once."""
+        for info in self.settings:
+            value = self.cleaned_data.get(_PREFIX + info.name, "")
+            try:
+                if value != "":
+                    checked_value(info, value)
+            except SettingsError as error:
+                sentence = str(error).removeprefix(f"{info.name} ")
+                self.add_error(_PREFIX + info.name, sentence[0].upper() + sentence[1:])
+        return self.cleaned_data
 
     def inputs(self) -> list[BoundField]:
         """The fields that are neither settings nor hidden, in their order."""
