@@ -47,7 +47,7 @@ def import_create(
     if (upload.size or 0) > MAX_BYTES:
         raise Refused(f"The file is larger than {MAX_BYTES // 1024**3} GiB; split it.")
     name = PurePosixPath((upload.name or "").replace("\\", "/")).name
-    name = "".join(c for c in name if c.isprintable())[-200:] or "upload"
+    name = "".join(c for c in name if c.isprintable())[-200:].strip() or "upload"
     suffix = Path(name).suffix.lower()
     path = Path(settings.UPLOADS_DIR) / str(project.pk) / f"{uuid.uuid4()}{suffix if suffix in SUFFIXES else ''}"
     try:

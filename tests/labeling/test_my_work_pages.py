@@ -55,6 +55,17 @@ def said(answer) -> list[str]:
     return [str(message) for message in answer.context["messages"]]
 
 
+def test_tasks_in_work_side_by_side_are_told_apart(project, people, ada):
+    for question in ("How do I keep <b>basil</b> alive?", "What is a wheel, and who was the first of all to have one?"):
+        make_demonstration_task(project, prompt=make_prompt(project, question))
+        assignment_claim_next(labeler=people["ada"], project=project, another=True)
+        if "basil" in question:
+            assert ">Go on writing</a>" in ada.get("/label/").content.decode()
+    page = ada.get("/label/").content.decode()
+    assert "Go on writing: <bdi>How do I keep &lt;b&gt;basil&lt;/b&gt; alive?</bdi>" in page
+    assert "Go on writing: <bdi>What is a wheel, and who was the first …</bdi>" in page
+
+
 def test_the_next_task_waits_for_instructions_that_changed(project, ada):
     make_instructions(project, 1)
     make_demonstration_task(project)
