@@ -63,11 +63,16 @@ def test_a_run_is_started_and_stopped_by_hand(open_page, people, snapshot):  # n
     page.get_by_role("link", name="Reward model", exact=True).click()
     page.get_by_label("Name").fill("By hand")
     page.get_by_label("Epochs").fill("0")
+    page.get_by_label("Learning rate").fill("7")
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_role("alert")).to_contain_text("it says why beside it")
+    expect(page.get_by_role("alert")).to_have_text(
+        "Not started; it says why beside what cannot be used: Epochs, Learning rate."
+    )
+    page.get_by_role("link", name="Epochs").press("Enter")
     expect(page.get_by_text("Must be between 1 and 100, not 0.")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_value("By hand")
     page.get_by_label("Epochs").fill("2")
+    page.get_by_label("Learning rate").fill("1e-5")
     page.get_by_role("button", name="Start").click()
     expect(page.locator("h1")).to_have_text("By hand")
     run = Run.objects.get()

@@ -160,7 +160,9 @@ def test_unknown_choices_are_refused(project, values, sentence):
         )
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "a" * 300 + ".jsonl", "", " ", "new\nline.csv"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "..\\..\\boot.ini", "a" * 300 + ".jsonl", "", " ", "new\nline.csv"]
+)
 def test_an_upload_is_stored_under_a_name_of_our_own(project, name):
     upload = SimpleUploadedFile("x", b'"a"')
     upload._name = name

@@ -56,7 +56,10 @@ def said(answer) -> list[str]:
 
 
 def test_tasks_in_work_side_by_side_are_told_apart(project, people, ada):
-    for question in ("How do I keep <b>basil</b> alive?", "What is a wheel, and who was the first of all to have one?"):
+    for question in (
+        "How do I keep <b>basil</b> alive?",
+        "What is a wheel, and who was the first of all to have one?",
+    ):
         make_demonstration_task(project, prompt=make_prompt(project, question))
         assignment_claim_next(labeler=people["ada"], project=project, another=True)
         if "basil" in question:

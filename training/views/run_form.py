@@ -141,6 +141,10 @@ class RunForm(forms.Form):
                 self.add_error(_PREFIX + info.name, sentence[0].upper() + sentence[1:])
         return self.cleaned_data
 
+    def refused(self) -> list[BoundField]:
+        """The fields that something is wrong with."""
+        return [field for field in self.visible_fields() if field.errors]
+
     def inputs(self) -> list[BoundField]:
         """The fields that are neither settings nor hidden, in their order."""
         return [field for field in self.visible_fields() if not field.name.startswith(_PREFIX)]
