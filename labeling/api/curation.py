@@ -22,6 +22,7 @@ from labeling.services.curation import curation_create, curation_undo
 from labeling.tasks import curation_call
 from people.access import MANAGING
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import User
 
 
@@ -59,7 +60,7 @@ class StepSerializer(serializers.ModelSerializer[CurationStep]):
         return UnderwaySerializer(found[step.pk]).data if step.pk in found else None
 
 
-class StepRequest(serializers.Serializer[Any]):
+class StepRequest(KnownFields):
     """A step to run. Options that are left out have the rule's defaults."""
 
     rule = serializers.ChoiceField(choices=CurationStep.Rule.choices)

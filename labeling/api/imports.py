@@ -20,6 +20,7 @@ from labeling.services.imports import import_create
 from labeling.tasks import import_call
 from people.access import MANAGING
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import User
 
 
@@ -76,7 +77,7 @@ class ImportSerializer(serializers.ModelSerializer[Import]):
         return UnderwaySerializer(found[job.pk]).data if job.pk in found else None
 
 
-class UploadSerializer(serializers.Serializer[Any]):
+class UploadSerializer(KnownFields):
     """A file to import."""
 
     file = serializers.FileField(max_length=1000, allow_empty_file=True)

@@ -74,7 +74,7 @@ class SettledSerializer(serializers.Serializer[Any]):
     settled = serializers.IntegerField()
 
 
-class AnnouncementSerializer(serializers.ModelSerializer[Announcement]):
+class AnnouncementSerializer(KnownFields, serializers.ModelSerializer[Announcement]):
     """What is announced, in Markdown."""
 
     class Meta:

@@ -23,6 +23,7 @@ from labeling.selectors.prompts import prompts_found
 from labeling.services.prompt_posts import AT_ONCE, prompts_post
 from people.access import FOLLOWING, MANAGING
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import User
 
 
@@ -132,7 +133,7 @@ class OverviewSerializer(serializers.Serializer[Any]):
     labels_wanted = serializers.DictField(child=serializers.IntegerField())
 
 
-class PromptsRequest(serializers.Serializer[Any]):
+class PromptsRequest(KnownFields):
     """Prompts to add, each a text or an object with the fields that a line of the format `prompts` has."""
 
     prompts = serializers.ListField(child=serializers.JSONField(), max_length=AT_ONCE, allow_empty=False)

@@ -17,6 +17,7 @@ from labeling.selectors.tasks import instructions_of
 from labeling.services.instructions import instructions_confirm
 from people.access import LABELING
 from people.api.errors import refusals_answered
+from people.api.serializers import KnownFields
 from people.models import Project
 
 
@@ -43,7 +44,7 @@ class ReadingSerializer(serializers.Serializer[Any]):
     changes = ChangeSerializer(many=True)
 
 
-class ReadSerializer(serializers.Serializer[Any]):
+class ReadSerializer(KnownFields):
     """The version that you have read."""
 
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)

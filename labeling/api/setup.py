@@ -35,7 +35,7 @@ class SetupSerializer(KnownFields, serializers.ModelSerializer[ProjectSetup]):
         fields = SETTINGS
 
 
-class InstructionsSerializer(serializers.ModelSerializer[Instructions]):
+class InstructionsSerializer(KnownFields, serializers.ModelSerializer[Instructions]):
     """One version of a project's instructions, in Markdown."""
 
     class Meta:

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -133,7 +134,8 @@ def talk_announce(request: HttpRequest, slug: str) -> HttpResponse:
     except Refused as refused:
         return _project_page(request, project, str(refused))
     messages.success(request, "Announced: labelers see it on their work page.")
-    return redirect("talk-project", slug)
+    shown = "?show=settled" if request.GET.get("show") == "settled" else ""
+    return redirect(reverse("talk-project", args=[slug]) + shown)
 
 
 @login_required

@@ -1,17 +1,45 @@
 // Words written beside the work: questions and flags, feedback, answers, announcements, why a task is skipped. This
-// browser keeps them until the server has them, and what keeps them from being sent is said at their form, which htmx
-// sends. The forms work without any of this.
+// browser keeps them, and what is chosen with them, until the server has them; what keeps them from being sent is said
+// at their form, which htmx sends. The forms work without any of this.
 "use strict";
 (() => {
   const KEEP = "[data-keep]:is(textarea, input)";
+  const wordsOf = (form) => form?.querySelector(KEEP);
   // Of the form that asked; a swap is told of at its target.
-  const ofForm = (event) => (event.detail.requestConfig?.elt ?? event.target).closest("form")?.querySelector(KEEP);
-  const KEPT = "What you wrote is kept in this browser";
+  const ofForm = ({ target, detail }) => wordsOf((detail.requestConfig?.elt ?? target).closest("form"));
 
-  // The sentence at a field: `link` where it leads somewhere.
+  const isTick = (field) => field.type === "checkbox" || field.type === "radio";
+  const choices = (form) => [...form.elements].filter((one) => one.name && (isTick(one) || one.type === "date"));
+
+  // What is typed stays, also where the form was sent and nobody knows whether it arrived (`isSent`).
+  function keep(field, isSent = false) {
+    if (!field.value.trim()) { LocalCopy.drop(field); return; }
+    const chosen = choices(field.form).map((one) => (isTick(one) ? one.checked : one.value));
+    LocalCopy.set(field, { words: field.value, chosen, isSent });
+  }
+  // New on the page: what was refused is in its field, and what nobody has is put back there.
+  function take(part) {
+    for (const field of part.querySelectorAll(KEEP)) {
+      const isSending = field.form.hasAttribute("hx-post");
+      if (isSending) tell(field, ""); // a place that is there before a sentence comes into it is read out
+      if (field.value) { keep(field); continue; }
+      const kept = LocalCopy.get(field);
+      if (!kept) continue;
+      field.value = kept.words;
+      choices(field.form).forEach((one, at) => {
+        if (isTick(one)) one.checked = Boolean(kept.chosen[at]);
+        else one.value = kept.chosen[at] ?? "";
+      });
+      if (!isSending) continue;
+      tell(field, kept.isSent
+        ? "Taken over from this browser. It was sent, but no answer came: see whether it has arrived before you send it again."
+        : "Not sent yet: taken over from this browser.");
+      field.closest("details.ask")?.setAttribute("open", "");
+    }
+  }
+
   function tell(field, text, link) {
-    const { form } = field;
-    let note = form.querySelector(".told");
+    let note = field.form.querySelector(".told");
     if (!note) {
       note = document.createElement("p");
       note.className = "note told";
@@ -19,37 +47,37 @@
       field.after(note);
     }
     note.replaceChildren(text);
+    note.classList.remove("bad");
     if (link) {
       const anchor = document.createElement("a");
       Object.assign(anchor, { ...link, target: "_blank", rel: "opener" });
       note.append(" ", anchor);
     }
-    note.hidden = !text;
+    return note;
   }
-  function refuse(field, ...said) {
-    tell(field, ...said);
-    field.form.querySelector(".told").classList.add("bad");
+  function refuse(field, why, then, link) {
+    const kept = LocalCopy.get(field)
+      ? `What you wrote is kept in this browser; ${then}.`
+      : "This browser keeps nothing: copy what you wrote before you leave this page.";
+    tell(field, `${why} ${kept}`, link).classList.add("bad");
   }
-
-  function keep(field) {
-    if (field.value.trim()) LocalCopy.set(field, { words: field.value });
-    else LocalCopy.drop(field);
-  }
-  // New on the page: what was refused is in its field, and what was never sent is put back there.
-  function take(part) {
-    for (const field of part.querySelectorAll(KEEP)) {
-      if (field.value) { keep(field); continue; }
-      const kept = LocalCopy.get(field);
-      if (!kept) continue;
-      field.value = kept.words;
-      if (!field.form.hasAttribute("hx-post")) continue;
-      tell(field, "Not sent yet: taken over from this browser.");
-      field.closest("details.ask")?.setAttribute("open", "");
+  // At a fold whose thread did not come; what stands there stays.
+  function without(fold, why) {
+    let note = fold.querySelector(".not-loaded");
+    if (!note) {
+      note = document.createElement("p");
+      note.className = "note bad not-loaded";
+      note.setAttribute("role", "status");
+      fold.querySelector(".thread").before(note);
     }
+    note.textContent = why && `What was said so far cannot be loaded: ${why}.`;
   }
 
-  document.addEventListener("input", ({ target }) => { if (target.matches(KEEP)) keep(target); });
-  document.addEventListener("htmx:load", ({ target }) => { if (target !== document.body) take(target); });
+  for (const kind of ["input", "change"]) document.addEventListener(kind, ({ target }) => {
+    const field = wordsOf(target.form);
+    if (field) keep(field);
+  });
+  document.addEventListener("htmx:load", ({ target }) => take(target)); // at first of the whole page
 
   document.addEventListener("htmx:configRequest", (event) => {
     const field = ofForm(event);
@@ -60,40 +88,59 @@
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (event.target.matches("details:not([open])")) event.preventDefault(); // nobody reads what is folded
+    if (event.target.matches("details.ask[open]")) without(event.target, "");
     const field = ofForm(event);
     if (!field) return;
     tell(field, "");
+    keep(field, navigator.onLine); // where there is no network it does not leave
     field.readOnly = true; // what is written while it is on its way would go with the form
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const field = ofForm(event);
     if (field) field.readOnly = false;
   });
+
   document.addEventListener("htmx:beforeOnLoad", (event) => { // before htmx loads the page again to sign in
-    const field = ofForm(event), thread = event.target.querySelector(".so-far");
-    if (!(field || thread) || !event.detail.xhr.getResponseHeader("HX-Refresh")) return;
+    const field = ofForm(event), isFold = event.target.matches("details.ask");
+    if (!(field || isFold) || !event.detail.xhr.getResponseHeader("HX-Refresh")) return;
     event.preventDefault();
-    if (!field) thread.textContent = "What was said so far cannot be loaded: you were signed out.";
-    else refuse(field, `Not sent: you were signed out. ${KEPT}; sign in again, then send it.`, { href: "/login/", textContent: "Sign in in a new tab" });
+    if (isFold) { without(event.target, "you were signed out"); return; }
+    keep(field);
+    refuse(field, "Not sent: you were signed out.", "sign in again, then send it", { href: "/login/", textContent: "Sign in in a new tab" });
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const field = ofForm(event);
-    const { detail } = event;
+    const field = ofForm(event), { detail } = event;
     if (!field) return;
-    // A page that refuses the words holds them, and a reason.
-    if (detail.xhr.status === 400 && detail.serverResponse.includes("data-keep=")) Object.assign(detail, { shouldSwap: true, isError: false });
+    // Ours holds the form again, also where it refuses the words; anything else came from something in between.
+    const isOurs = detail.serverResponse.includes(`data-keep="${field.dataset.keep}"`);
+    if (detail.xhr.status === 400 && isOurs) Object.assign(detail, { shouldSwap: true, isError: false });
+    if (!detail.shouldSwap) return;
+    if (!isOurs) {
+      detail.shouldSwap = false;
+      refuse(field, "Another page came as the answer, so it is not known whether it was sent.", "load the page again and see");
+      return;
+    }
     const { submitter } = detail.requestConfig.triggeringEvent ?? {};
-    if (detail.shouldSwap && !submitter?.hasAttribute("data-without-words")) LocalCopy.drop(field);
+    if (!submitter?.hasAttribute("data-without-words")) LocalCopy.drop(field);
+  });
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    const place = wordsOf(detail.requestConfig?.elt.closest("form")) && document.getElementById(detail.target.id);
+    if (document.activeElement === document.body) place?.focus({ preventScroll: true }); // the button is gone
   });
   for (const kind of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(kind, (event) => {
     const field = ofForm(event);
-    if (field) refuse(field, `No answer from the server, so it is not known whether it was sent. ${KEPT}; send it again when the connection is back.`);
-    else event.target.querySelector(".so-far")?.replaceChildren("What was said so far cannot be loaded: no answer from the server.");
+    if (field) refuse(field, LocalCopy.get(field)?.isSent === false ? "Not sent: there is no network." : "No answer from the server, so it is not known whether it was sent.", "send it again when the connection is back");
+    else if (event.target.matches("details.ask")) without(event.target, "no answer from the server");
   });
   document.addEventListener("htmx:responseError", (event) => {
-    const field = ofForm(event);
-    if (field) refuse(field, `Not sent: the server refused it (${event.detail.xhr.status}). ${KEPT}; load the page again, then send it.`);
+    const field = ofForm(event), { status } = event.detail.xhr;
+    if (event.target.matches("details.ask")) without(event.target, `the server refused it (${status})`);
+    if (!field) return;
+    if (status >= 500) { refuse(field, `The server failed (${status}), so it is not known whether it was sent.`, "load the page again and see"); return; }
+    keep(field);
+    if (status === 409) refuse(field, "Not sent: somebody else is signed in in this browser now.", "sign in as yourself, then send it");
+    else refuse(field, `Not sent: the server refused it (${status}).`, "load the page again, then send it");
   });
 
-  take(document);
+  LocalCopy.forgetOld();
 })();

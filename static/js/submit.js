@@ -52,6 +52,8 @@ const Submit = (() => {
     if (answer.ok) {
       Draft.leave();
       LocalCopy.drop(form);
+      const reason = document.getElementById("reason"); // to skip what is not skipped now
+      if (reason) LocalCopy.drop(reason);
       location.assign(told.go);
       return;
     }

@@ -16,18 +16,18 @@
   form.noValidate = true; // its bubble would not show beside a preview: submit.js says what is missing
 
   const show = (previewing) => {
+    const turns = preview.hidden === previewing;
     if (previewing) preview.style.minHeight = `${text.offsetHeight}px`;
     preview.hidden = !previewing;
     text.hidden = previewing;
     write.setAttribute("aria-pressed", String(!previewing));
     look.setAttribute("aria-pressed", String(previewing));
-    (previewing ? preview : text).focus({ preventScroll: true });
+    if (turns) (previewing ? preview : text).focus({ preventScroll: true });
   };
   write.addEventListener("click", () => show(false));
   look.addEventListener("click", () => { preview.replaceChildren("…"); show(true); }); // never what stood there before
-  for (const kind of ["htmx:sendError", "htmx:responseError"]) look.addEventListener(kind, () => {
-    preview.textContent = "No preview: no answer from the server. What you wrote is kept.";
-  });
+  look.addEventListener("htmx:sendError", () => { preview.textContent = "No preview: no answer from the server. What you wrote is kept."; });
+  look.addEventListener("htmx:responseError", ({ detail }) => { preview.textContent = `No preview: the server refused it (${detail.xhr.status}). What you wrote is kept.`; });
 
   // Where the text is, among the lengths that are usual.
   const place = (n) => {

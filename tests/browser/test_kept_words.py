@@ -54,7 +54,9 @@ def test_a_question_without_network_is_told_of_kept_and_sent_after_a_reload(desk
     desk.context.set_offline(True)
     desk.get_by_label(ASK).fill(QUESTION)
     ask(desk)
-    expect(desk.locator(".told")).to_contain_text("No answer from the server")
+    expect(desk.locator(".told")).to_contain_text(
+        "Not sent: there is no network. What you wrote is kept in this browser"
+    )
     expect(desk.get_by_label(ASK)).to_have_value(QUESTION)
     desk.context.set_offline(False)
     desk.reload()
@@ -113,8 +115,108 @@ def test_what_the_server_cannot_take_is_told_with_its_status(desk):
     desk.get_by_label(ASK).fill(QUESTION)
     desk.route("**/talk/", lambda route: route.fulfill(status=503, body="away"))
     ask(desk)
-    expect(desk.locator(".told")).to_contain_text("Not sent: the server refused it (503)")
+    expect(desk.locator(".told")).to_contain_text("The server failed (503), so it is not known whether it was sent.")
     assert kept(desk) == [QUESTION]
+    desk.route("**/talk/", lambda route: route.fulfill(status=400, body="<p>Not ours.</p>"))
+    ask(desk)
+    expect(desk.locator(".told")).to_contain_text("Not sent: the server refused it (400)")
+    assert kept(desk) == [QUESTION]
+
+
+def test_a_page_of_something_in_between_takes_nothing_away(open_page, people):
+    project, _, mia, _ = people
+    page = open_page(f"/talk/{project.slug}/", mia)
+    ready(page)
+    hotel = "<main id=main>Sign in to the hotel's network</main>"
+    page.route("**/announce/", lambda route: route.fulfill(body=hotel, content_type="text/html"))
+    page.get_by_label("Tell all labelers").fill("The office is closed on Friday.")
+    page.get_by_role("button", name="Announce").click()
+    expect(page.locator(".told")).to_contain_text("Another page came as the answer, so it is not known")
+    expect(page.get_by_label("Tell all labelers")).to_have_value("The office is closed on Friday.")
+    assert kept(page) == ["The office is closed on Friday."]
+
+
+def test_an_answer_that_does_not_come_in_time_is_told_of(desk):
+    desk.locator(".thread form").evaluate("(form) => form.setAttribute('hx-request', '{\"timeout\": 300}')")
+    held = []
+    desk.route("**/talk/", held.append)
+    desk.get_by_label(ASK).fill(QUESTION)
+    field = desk.get_by_label(ASK).element_handle()
+    ask(desk)
+    assert not field.is_editable()  # what is written meanwhile would go with the form
+    expect(desk.locator(".told")).to_contain_text("it is not known whether it was sent")
+    expect(desk.get_by_label(ASK)).to_be_editable()
+    held[0].abort()
+
+
+def test_a_browser_that_keeps_nothing_says_so(desk):
+    desk.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
+    desk.get_by_label(ASK).fill(QUESTION)
+    desk.context.set_offline(True)
+    ask(desk)
+    expect(desk.locator(".told")).to_contain_text("This browser keeps nothing: copy what you wrote")
+    desk.context.set_offline(False)
+
+
+def test_words_are_not_sent_as_somebody_who_signed_in_later(open_page, people):
+    project, ada, mia, assignment = people
+    question_ask(assignment=assignment, labeler=ada, text=QUESTION)
+    make_labeler(project, "bo", role=Role.MANAGER, password="plumb the floors")
+    page = open_page(f"/talk/{project.slug}/{assignment.task_id}/", mia)
+    ready(page)
+    page.get_by_label("Answer ada").fill("A kind, not a brand.")
+    other = page.context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_label("User name").fill("bo")
+    other.get_by_label("Password").fill("plumb the floors")
+    other.get_by_role("button", name="Sign in").click()
+    expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    page.get_by_role("button", name="Answer", exact=True).click()
+    expect(page.locator(".told.bad")).to_contain_text("Not sent: somebody else is signed in in this browser now.")
+    assert not Post.objects.exclude(author=ada).exists()
+    assert kept(page) == ["A kind, not a brand."]
+
+
+def test_a_thread_is_asked_for_when_it_is_opened_and_stays_where_it_cannot_be_loaded_again(desk, people):
+    project, ada, _, assignment = people
+    question_ask(assignment=assignment, labeler=ada, text=QUESTION)
+    fold = desk.get_by_text("Ask the team about this task")
+    fold.click()
+    asked = []
+    desk.on("request", lambda request: asked.append(request.method) if request.url.endswith("/talk/") else None)
+    fold.click()
+    expect(desk.locator(".post")).to_contain_text(QUESTION)
+    fold.click()
+    desk.context.set_offline(True)
+    fold.click()
+    away = "What was said so far cannot be loaded: no answer from the server."
+    expect(desk.locator(".not-loaded")).to_have_text(away)
+    expect(desk.locator(".post")).to_contain_text(QUESTION)
+    desk.context.set_offline(False)
+    fold.click()
+    Session.objects.all().delete()
+    here = desk.url
+    fold.click()
+    expect(desk.locator(".not-loaded")).to_contain_text("you were signed out")
+    assert desk.url == here
+    assert set(asked) == {"GET"}
+    assert 3 <= len(asked) <= 4  # a redirect counts again
+
+
+def test_the_fold_that_opens_by_itself_shows_what_was_said(desk, people):
+    project, ada, _, assignment = people
+    question_ask(assignment=assignment, labeler=ada, text="Is liquid soap soap?")
+    desk.get_by_label(ASK).fill(QUESTION)
+
+    def late(route):
+        desk.wait_for_timeout(500)
+        route.continue_()
+
+    desk.route("**/js/skipping*.js", late)
+    desk.reload()
+    expect(desk.locator(".post")).to_contain_text("Is liquid soap soap?")
+    expect(desk.get_by_label(ASK)).to_have_value(QUESTION)
 
 
 def test_another_person_at_the_same_browser_sees_none_of_it(desk, people):
@@ -139,7 +241,8 @@ def test_the_thread_that_cannot_be_loaded_leaves_the_form(open_page, people):
     ready(page)
     page.context.set_offline(True)
     page.get_by_text("Ask the team about this task").click()
-    expect(page.locator(".so-far")).to_have_text("What was said so far cannot be loaded: no answer from the server.")
+    away = "What was said so far cannot be loaded: no answer from the server."
+    expect(page.locator(".not-loaded")).to_have_text(away)
     page.get_by_label(ASK).fill(QUESTION)
     page.context.set_offline(False)
     ask(page)
@@ -169,7 +272,7 @@ def test_feedback_without_network_is_kept_and_a_refused_one_keeps_its_grade(open
     words = page.get_by_label("What ada should know")
     words.fill("Clear, and a little long.")
     page.get_by_role("button", name="Send feedback").click()
-    expect(page.locator(".told")).to_contain_text("No answer from the server")
+    expect(page.locator(".told")).to_contain_text("Not sent: there is no network")
     page.context.set_offline(False)
     page.reload()
     ready(page)
@@ -185,6 +288,53 @@ def test_feedback_without_network_is_kept_and_a_refused_one_keeps_its_grade(open
     expect(words).to_have_value("")
     given = Feedback.objects.get()
     assert (given.grade, given.text, kept(page)) == (6, "Clear, and a little long.", [])
+
+
+def test_feedback_whose_answer_is_lost_is_sent_again_with_its_grade(open_page, people):
+    project, ada, mia, assignment = people
+    demonstration_submit(assignment_id=assignment.pk, labeler=ada, key="k", text="Any plain soap.")
+    page = open_page(f"/review/{project.slug}/{assignment.pk}/", mia)
+    ready(page)
+    page.get_by_label("6", exact=True).check()
+    page.get_by_label("What ada should know").fill("Clear.")
+    with cut_off(page, page.url, arrives=True):
+        page.get_by_role("button", name="Send feedback").click()
+        expect(page.locator(".told")).to_contain_text("it is not known whether it was sent")
+    page.reload()
+    expect(page.locator(".told")).to_contain_text("It was sent, but no answer came: see whether it has arrived")
+    expect(page.locator("[name=grade]:checked")).to_have_value("6")
+    ready(page)
+    page.get_by_role("button", name="Send feedback").click()
+    expect(page.get_by_label("What ada should know")).to_have_value("")
+    assert Feedback.objects.count() == 1
+    assert kept(page) == []
+
+
+def test_another_form_of_the_page_keeps_its_words_and_its_choices(open_page, people):
+    project, ada, mia, assignment = people
+    question_ask(assignment=assignment, labeler=ada, text=QUESTION)
+    page = open_page(f"/talk/{project.slug}/{assignment.task_id}/", mia)
+    ready(page)
+    page.get_by_label("Answer ada").fill("A kind, not a brand.")
+    page.get_by_label("Show it to everyone who labels this task").check()
+    page.get_by_label("Say something to everyone").fill("Soap is on the list.")
+    page.get_by_role("button", name="Say it to all").click()
+    expect(page.locator(".post")).to_have_count(2)
+    expect(page.get_by_label("Answer ada")).to_have_value("A kind, not a brand.")
+    expect(page.get_by_label("Show it to everyone who labels this task")).to_be_checked()
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_a_reason_to_skip_goes_with_the_answer_that_was_submitted_instead(desk):
+    desk.get_by_text("Skip", exact=True).click()
+    desk.get_by_label("In a few words").fill("No idea.")
+    assert kept(desk) == ["No idea."]
+    desk.keyboard.press("Escape")
+    desk.get_by_label("Your answer").fill("Any plain soap.")
+    here = desk.url
+    desk.keyboard.press("Control+Enter")
+    desk.wait_for_url(lambda url: url != here)
+    assert kept(desk) == []
 
 
 def test_an_answer_begun_survives_that_the_question_is_settled_without_it(open_page, people):
@@ -217,4 +367,5 @@ def test_a_refused_announcement_keeps_its_words_and_its_day(open_page, people):
     page.get_by_role("button", name="Announce").click()
     expect(page.locator("#messages")).to_contain_text("Announced")
     expect(page.get_by_label("Tell all labelers")).to_have_value("")
+    expect(page.get_by_role("link", name="Answered")).to_have_attribute("href", f"/talk/{project.slug}/?show=settled")
     assert Announcement.objects.get().text == "The office is closed on Friday."

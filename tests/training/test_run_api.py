@@ -92,7 +92,9 @@ def test_a_refusal_is_one_sentence_and_starts_nothing(api, snapshot, called, cha
     assert called == []
 
 
-@pytest.mark.parametrize("change", [{"kind": "grpo"}, {"preset": "huge"}, {"settings": [1]}, {"dryrun": True}])
+@pytest.mark.parametrize(
+    "change", [{"kind": "grpo"}, {"preset": "huge"}, {"settings": [1]}, {"dryrun": True}, {"models": "base"}]
+)
 def test_a_wrong_shape_is_refused(api, snapshot, called, change):
     answer = api("engineer").post("/api/v1/runs/", {**RUN, "snapshot": snapshot.digest, **change}, "json")
     assert answer.status_code == 400

@@ -1,0 +1,43 @@
+"""What the API reads: a field that is misspelt is refused everywhere, never passed over."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from people.api.serializers import KnownFields
+
+ROOT = Path(__file__).parents[1]
+_READS = re.compile(r"\b(\w+)\(data=request\.data\b")
+
+
+def readers() -> list[tuple[str, str]]:
+    """(module, class) of every serializer that is given a request's body, as the sources of the API name them."""
+    found = set()
+    for path in sorted(ROOT.glob("*/api/*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        found |= {(module, name) for name in _READS.findall(path.read_text()) if name != "kind"}
+    return sorted(found)
+
+
+def test_the_sources_name_them():
+    assert len(readers()) >= 27
+
+
+@pytest.mark.parametrize(("module", "name"), readers())
+def test_a_body_with_an_unknown_field_is_refused(module, name):
+    kind = getattr(importlib.import_module(module), name)
+    assert issubclass(kind, KnownFields)
+    asked = kind(data={"no_such_field": 1})
+    assert not asked.is_valid()
+    assert str(asked.errors["no_such_field"][0]).startswith("There is no such field; there are ")
+
+
+def test_a_correction_is_read_as_its_first_label_was():
+    """The one place that chooses the class as it reads."""
+    labels = importlib.import_module("labeling.api.labels")
+    assert issubclass(labels.DemonstrationSubmitSerializer, KnownFields)
+    assert issubclass(labels.RankingSubmitSerializer, KnownFields)
