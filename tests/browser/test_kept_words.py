@@ -139,7 +139,7 @@ def test_a_page_of_something_in_between_takes_nothing_away(open_page, people):
 def test_an_answer_that_does_not_come_in_time_is_told_of(desk):
     desk.locator(".thread form").evaluate("(form) => form.setAttribute('hx-request', '{\"timeout\": 300}')")
     held = []
-    desk.route("**/talk/", held.append)
+    desk.route("**/talk/", lambda route: held.append(route))
     desk.get_by_label(ASK).fill(QUESTION)
     field = desk.get_by_label(ASK).element_handle()
     ask(desk)

@@ -115,6 +115,21 @@ def test_a_preview_never_shows_another_text_than_the_one_that_is_written(desk):
     expect(preview).to_have_text("The second text.")
 
 
+def test_a_preview_that_comes_late_does_not_take_the_place_of_the_next(desk):
+    page = desk()
+    held = []
+    page.route("**/preview/", lambda route: held.append(route))
+    answer, preview = page.get_by_label("Your answer"), page.locator("#preview")
+    for text in ("The *first* text.", "The *second* text."):
+        page.get_by_role("button", name="Write", exact=True).click()
+        answer.fill(text)
+        with page.expect_request("**/preview/"):
+            page.get_by_role("button", name="Preview").click()
+    expect(preview).to_have_text("…")
+    held[-1].continue_()
+    expect(preview).to_have_text("The second text.")
+
+
 def test_a_lost_connection_is_said_and_made_good(desk):
     page = desk()
     with cut_off(page, "**/draft/", arrives=False):

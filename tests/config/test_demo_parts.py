@@ -121,6 +121,7 @@ def outcome():
                 valid_accuracy_high=0.8,
                 valid_pairs=90,
                 valid_groups=30,
+                valid_simulated_groups=12,
                 interval_rule="bootstrap",
                 tie_rule="ties left out",
             ),
@@ -154,7 +155,7 @@ def test_the_table_says_all_that_the_runs_measured(outcome):
     assert row("snapshot") == "abababababab  rankings 211  (train 180, valid 31)"
     assert row("SFT validation loss") == "2.314 → 2.100  (n = 8,123 tokens)"
     assert row("RM pair accuracy").startswith("66.7%  95 % interval 50.0% to 80.0%  (bootstrap)")
-    assert "n = 90 pairs in 30 rankings" in " ".join(" ".join(lines).split())
+    assert "n = 90 pairs in 30 rankings, 12 of them by simulated labelers" in " ".join(" ".join(lines).split())
     assert row("PPO reward") == "-0.250 → 0.500  change +0.750 ± 0.300"
     assert row("PPO KL, nats an answer") == "0.000 → 1.250"
     assert row("base") == "(nothing)"
@@ -162,7 +163,7 @@ def test_the_table_says_all_that_the_runs_measured(outcome):
     assert row("data") == "http://127.0.0.1:8000/data/demo/"
     assert row("rank") == "http://127.0.0.1:8000/label/  (12 ranking tasks are open)"
     assert row("sign in as") == "demo-labeler, password pw"
-    assert any("simulated labelers" in line for line in lines)
+    assert any("The rankings were given by simulated labelers" in line for line in lines)
 
 
 def test_what_a_model_writes_cannot_command_the_terminal(outcome):

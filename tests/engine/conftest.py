@@ -11,11 +11,11 @@ import torch
 
 from exchange.records import Demonstration, Message, Prompt, RankedCompletion, RankingGroup
 from exchange.snapshot import write_snapshot
-from training.engine import reward, sft
+from training.engine import dpo, reward, sft
 from training.engine.config import as_dict, settings_for
 from training.engine.runtime import execute
 
-MAINS = {"sft": sft.main, "reward": reward.main}
+MAINS = {"sft": sft.main, "reward": reward.main, "dpo": dpo.main}
 WORDS = ("oak", "elm", "ash", "fir", "yew", "box", "bay", "fig", "plum", "pear", "lime", "palm")
 
 

@@ -84,6 +84,7 @@ def test_a_long_completion_leaves_its_group_and_the_rest_keep_their_ranks(make_s
     found = data.ranking_groups(make_snapshot([], groups), byte_tokenizer(), split="train", max_length=200)
     assert (found.left_out_long, found.left_out_groups) == (3, 1)
     assert [(group.id, group.ranks, len(group.completions)) for group in found.items] == [("r-oak", [0, 2], 2)]
+    assert [group.prompt_id for group in found.items] == ["p-oak"]
 
 
 def test_questions_of_some_splits(make_snapshot):

@@ -30,6 +30,13 @@ def test_an_ensembles_figures_by_hand():
     assert found["size"] == pytest.approx((2 + 2 + 0 + 2) / 4)
 
 
+def test_an_ensembles_interval_is_over_prompts():
+    ranks, members = [[0, 1], [0, 1]], [[[1.0, 0.0], [0.0, 1.0]]] * 2
+    assert ensemble_report(members, ranks)["ensemble_low"] == 0
+    of_one = ensemble_report(members, ranks, ["p", "p"])
+    assert (of_one["ensemble_accuracy"], of_one["ensemble_low"]) == (0.5, None)
+
+
 def test_one_member_or_ties_alone_are_no_ensemble():
     with pytest.raises(ValueError, match="at least two members"):
         ensemble_report([[[1.0, 0.0]]], [[0, 1]])

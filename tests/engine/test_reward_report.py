@@ -119,6 +119,33 @@ def test_the_tables_count_each_class():
     )  # fmt: skip
 
 
+def test_two_rankings_of_one_prompt_are_one_draw():
+    """Of one prompt alone there is nothing to resample, however many people ranked it; a second prompt makes two."""
+    one = [(group(name, [0, 1], prompt_id="p"), [float(name == "a"), 0.5]) for name in ("a", "b")]
+    other = (group("c", [0, 1], prompt_id="q"), [1.0, 0.0])
+    found = report(one)
+    assert (found["valid_accuracy"], found["valid_pairs"], found["valid_groups"]) == (0.5, 2, 2)
+    assert "valid_accuracy_low" not in found
+    assert "fold_low" not in fold_figures(one)
+    rows = [row for name in ("answers", "category", "labelers", "length") for row in found["tables"][name]]
+    assert len(rows) == 4
+    assert not any("low" in row for row in rows)
+    # Draws of (1 of 2, 1 of 1): both the first ½, one of each ⅔, both the second 1.
+    assert {report([*one, other])[f"valid_accuracy_{end}"] for end in ("low", "high")} == {0.5, 1.0}
+    assert {fold_figures([*one, other])[f"fold_{end}"] for end in ("low", "high")} == {0.5, 1.0}
+
+
+def test_rankings_of_simulated_labelers_are_counted_where_they_have_an_order():
+    judged = [
+        (group("a", [0, 1], provenance="simulated"), [1.0, 0.0]),
+        (group("b", [0, 0], provenance="simulated"), [1.0, 0.0]),
+        (group("c", [0, 1], provenance="human"), [1.0, 0.0]),
+        (group("d", [1, 0], provenance="imported"), [1.0, 0.0]),
+    ]
+    found = report(judged)
+    assert (found["valid_groups"], found["valid_simulated_groups"]) == (3, 1)
+
+
 def test_without_an_ordered_pair_nothing_is_said():
     assert report([]) == {}
     assert report([(group("a", [0, 0]), [1.0, 2.0])]) == {}

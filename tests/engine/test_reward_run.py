@@ -201,14 +201,15 @@ def test_budgets(make_snapshot, run_script):
     ) in [note["text"] for note in ran.of("note")]
 
 
-def test_every_ranking_of_the_snapshot_is_learned_from_or_counted(make_snapshot, run_script):
+@pytest.mark.parametrize("kind", ["reward", "dpo"])
+def test_every_ranking_of_the_snapshot_is_learned_from_or_counted(make_snapshot, run_script, kind):
     """Of five to train on one has ties only and one a single short answer; of four held out likewise, and one of the
     two others is beyond the limit."""
     groups = [ranking(word, "train") for word in WORDS[:3]] + [ranking(word, "valid") for word in WORDS[3:5]]
     for split, tied, long in (("train", "oaks", "elms"), ("valid", "firs", "figs")):
         groups.append(ranking(tied, split, ranks=(0, 0, 0)))
         groups.append(ranking(long, split, ["good", "y" * 400, "z" * 400]))
-    ran = run_script("reward", make_snapshot(rankings=groups), {"max_length": 200, "max_eval_groups": 1})
+    ran = run_script(kind, make_snapshot(rankings=groups), {"max_length": 200, "max_eval_groups": 1})
     found = ran.summary
     assert (found["train_groups"], found["valid_groups"]) == (3, 1)
     for split, budget in (("", 0), ("valid_", 1)):

@@ -116,12 +116,20 @@ def test_what_says_the_same_is_no_correction(project, written, ada):
     make_ranking_task(project, ("a", "b", "c"))
     ranked = assignment_claim_next(labeler=ada, project=project)
     one, two, three = ranked.shown_order
-    said = {"groups": [[one, two], [three]], "ratings": {one: 6}}
+    ProjectSetup.objects.update(strength_levels=2)
+    said = {"groups": [[one, two], [three]], "ratings": {one: 6}, "strengths": [1]}
     ranking_submit(assignment_id=ranked.pk, labeler=ada, key="k", **said)
     with pytest.raises(Refused, match="Nothing is changed"):
-        correct(ranked, ada, groups=[[two, one], [three]], ratings={one: 6})
+        correct(ranked, ada, groups=[[two, one], [three]], ratings={one: 6}, strengths=[1])
     for number, changed in enumerate(
-        [{"note": "Now with a note."}, {"ratings": {one: 6, two: 1}}, {"ratings": {}}, {"all_bad": True}]
+        [
+            {"note": "Now with a note."},
+            {"ratings": {one: 6, two: 1}},
+            {"ratings": {}},
+            {"strengths": [2]},
+            {"groups": [[one], [two], [three]], "strengths": [1, 1]},
+            {"all_bad": True},
+        ]
     ):
         assert correct(ranked, ada, f"c{number}", **{**said, **changed})[1]
     assert Ranking.objects.filter(superseded_at=None).get().all_bad

@@ -27,7 +27,7 @@ def test_the_ceiling_stands_beside_the_accuracy():
     assert summary_rows(Run(kind="reward", summary=SUMMARY, state="succeeded")) == [
         ("Held-out pairs ranked as labelers did", "70.0 % of 1,200 pairs"),
         (
-            "Labelers agree with one another",
+            "People agree with one another",
             "72.6 % of 2,400 pairs, 95 % interval 71.1–74.1, on 60 prompts (ties left out)",
         ),
         ("On the labelers left out", "65.0 % of 400 pairs, 95 % interval 60.0–70.0"),
@@ -59,7 +59,7 @@ def test_the_page_shows_them(client, people, make_run):
     Run.objects.filter(pk=run.pk).update(summary=SUMMARY)
     client.force_login(people.engineer)
     page = client.get(f"/runs/{run.pk}/").content.decode()
-    assert "Labelers agree with one another</dt><dd>72.6 % of 2,400 pairs" in page
+    assert "People agree with one another</dt><dd>72.6 % of 2,400 pairs" in page
     assert '<th scope="row">9</th><td class="num">45.0 %</td><td class="num">–</td>' in page
     assert "Is its confidence right?" in page
     assert "{&#x27;answers&#x27;" not in page  # the tables themselves, not their values as text

@@ -66,7 +66,9 @@ def test_what_a_dry_run_says_of_time_is_said_in_hours():
 
 def test_simulated_labelers_are_named_wherever_their_rankings_are_counted():
     found = {**REWARD, "valid_simulated_groups": 120}
-    assert headline(run("reward", found)) == "71.8 % of 2,310 pairs, simulated labelers"
+    assert headline(run("reward", found)) == "71.8 % of 2,310 pairs, partly simulated labelers"
+    assert headline(run("reward", {**REWARD, "valid_simulated_groups": 190})).endswith("pairs, simulated labelers")
+    assert headline(run("reward", {**REWARD, "valid_simulated_groups": 0})) == "71.8 % of 2,310 pairs"
     assert ("Of them by simulated labelers", "120 of 190 rankings") in summary_rows(run("reward", found))
     agreed = {"human_agreement": 0.711, "human_agreement_pairs": 304, "human_agreement_simulated": True}
     [row] = summary_rows(run("reward", agreed))

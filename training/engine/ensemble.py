@@ -27,8 +27,10 @@ from training.engine.scoring import score_families
 Member = Sequence[Sequence[float]]  # a model's scores of every group's completions
 
 
-def ensemble_report(members: Sequence[Member], ranks: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """What two or more members say of the same groups.
+def ensemble_report(
+    members: Sequence[Member], ranks: Sequence[Sequence[int]], prompts: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What two or more members say of the same groups; `prompts` says which are of one prompt (accuracy's interval).
 
     - `member_accuracy`, `member_accuracy_sd`: mean and standard deviation over the members;
     - `ensemble_accuracy`: of the mean of their scores, with pairs and interval;
@@ -39,11 +41,11 @@ def ensemble_report(members: Sequence[Member], ranks: Sequence[Sequence[int]]) -
     """
     if len(members) < 2:
         raise ValueError("an ensemble needs at least two members")
-    own = [pair_accuracy(list(zip(member, ranks, strict=True))) for member in members]
+    own = [pair_accuracy(list(zip(member, ranks, strict=True)), prompts) for member in members]
     mean = [
         [statistics.fmean(scores) for scores in zip(*groups, strict=True)] for groups in zip(*members, strict=True)
     ]
-    together = pair_accuracy(list(zip(mean, ranks, strict=True)))
+    together = pair_accuracy(list(zip(mean, ranks, strict=True)), prompts)
     if together is None:
         raise ValueError("no pair of the rankings has an order")
     shares = [one.accuracy for one in own if one is not None]
@@ -70,15 +72,17 @@ def ensemble_report(members: Sequence[Member], ranks: Sequence[Sequence[int]]) -
 
 def main(snapshot: str, checkpoints: Sequence[str], *, max_length: int = 2048) -> dict[str, Any]:
     """The report of these checkpoints on the snapshot's validation rankings."""
-    members, ranks = [], []
+    members: list[Member] = []
+    ranks: list[list[int]] = []
+    prompts: list[str] = []
     for path in checkpoints:
         model, tokenizer = load_reward(
             {}, {"path": path}, dtype=torch.float32, device=torch.device("cpu"), encoders=True
         )
         groups = data.ranking_groups(Path(snapshot), tokenizer, split="valid", max_length=max_length).items
-        ranks = [group.ranks for group in groups]
+        ranks, prompts = [group.ranks for group in groups], [group.prompt_id for group in groups]
         members.append([_scores(model, group) for group in groups])
-    return ensemble_report(members, ranks)
+    return ensemble_report(members, ranks, prompts)
 
 
 @torch.no_grad()

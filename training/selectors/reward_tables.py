@@ -53,7 +53,11 @@ def reward_tables(run: Run) -> list[Table]:
 
 
 def beside_accuracy(left: Figures) -> list[tuple[str, str]]:
-    """(what, figure) of what stands beside the accuracy, taken out of `left`: other ties, people, those left out."""
+    """(what, figure) of what stands beside the accuracy, taken out of `left`: other ties, people, those left out.
+
+    A snapshot freezes the agreement of people, imported rankings included, or, where no two of them can be compared,
+    that of simulated labelers.
+    """
     rows = []
     left.pop("tables", None)
     if left.get("human_agreement") is not None:
@@ -61,7 +65,7 @@ def beside_accuracy(left: Figures) -> list[tuple[str, str]]:
         rule = left.pop("human_agreement_rule", "")
         prompts = left.pop("human_agreement_prompts", None)
         on = f", on {prompts:,} prompts" if prompts else ""
-        who = "Simulated labelers" if left.pop("human_agreement_simulated", False) else "Labelers"
+        who = "Simulated labelers" if left.pop("human_agreement_simulated", False) else "People"
         rows.append((f"{who} agree with one another", text + on + (f" ({rule})" if rule else "")))
     if left.get("fold_accuracy") is not None:
         text = _share(left, "fold_accuracy", "fold_pairs", low="fold_low", high="fold_high")

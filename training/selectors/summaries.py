@@ -164,8 +164,10 @@ def _with_margin(value: Any, margin: Any) -> str:
 
 
 def _reward_headline(summary: Figures) -> str:
-    simulated = ", simulated labelers" if summary.get("valid_simulated_groups") else ""
-    return f"{100 * summary['valid_accuracy']:.1f} % of {told(summary['valid_pairs'])} pairs{simulated}"
+    simulated = summary.get("valid_simulated_groups", 0)
+    some = "simulated" if simulated == summary.get("valid_groups") else "partly simulated"
+    who = f", {some} labelers" if simulated else ""
+    return f"{100 * summary['valid_accuracy']:.1f} % of {told(summary['valid_pairs'])} pairs{who}"
 
 
 def _dry_headline(summary: Figures) -> str:
