@@ -139,11 +139,12 @@ def test_rankings_of_simulated_labelers_are_counted_where_they_have_an_order():
     judged = [
         (group("a", [0, 1], provenance="simulated"), [1.0, 0.0]),
         (group("b", [0, 0], provenance="simulated"), [1.0, 0.0]),
+        (group("e", [1, 0], provenance="simulated"), [1.0, 0.0]),
         (group("c", [0, 1], provenance="human"), [1.0, 0.0]),
         (group("d", [1, 0], provenance="imported"), [1.0, 0.0]),
     ]
     found = report(judged)
-    assert (found["valid_groups"], found["valid_simulated_groups"]) == (3, 1)
+    assert (found["valid_groups"], found["valid_simulated_groups"]) == (4, 2)
 
 
 def test_without_an_ordered_pair_nothing_is_said():

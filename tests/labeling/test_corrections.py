@@ -13,6 +13,7 @@ from labeling.selectors.frozen import frozen_demonstrations
 from labeling.services.claims import assignment_claim_next
 from labeling.services.corrections import label_correct
 from labeling.services.demonstrations import demonstration_submit
+from labeling.services.forms import rating_form_add
 from labeling.services.instructions import instructions_confirm
 from labeling.services.rankings import ranking_submit
 from people.models import Membership
@@ -113,6 +114,9 @@ def test_what_says_the_same_is_no_correction(project, written, ada):
     with pytest.raises(Refused, match="Nothing is changed: your label stands as it is"):
         correct(written, ada, text="Water it daily. ")
     assert texts(written) == [("Water it daily.", True)]
+    overall = {"name": "overall", "type": "scale", "label": "Overall", "min": 1, "max": 7}
+    unclear = {"name": "unclear", "type": "flag", "label": "Unclear"}
+    rating_form_add(project=project, fields=[overall], prompt_fields=[unclear])
     make_ranking_task(project, ("a", "b", "c"))
     ranked = assignment_claim_next(labeler=ada, project=project)
     one, two, three = ranked.shown_order
@@ -127,11 +131,13 @@ def test_what_says_the_same_is_no_correction(project, written, ada):
             {"ratings": {one: 6, two: 1}},
             {"ratings": {}},
             {"strengths": [2]},
+            {"prompt_values": {"unclear": True}},
             {"groups": [[one], [two], [three]], "strengths": [1, 1]},
             {"all_bad": True},
         ]
     ):
-        assert correct(ranked, ada, f"c{number}", **{**said, **changed})[1]
+        said |= changed
+        assert correct(ranked, ada, f"c{number}", **said)[1]
     assert Ranking.objects.filter(superseded_at=None).get().all_bad
 
 
