@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 # Unicode's embeddings, overrides and isolates (UAX 9 §2): without an end they change the order of what follows.
 # The marks that are single letters of no width (200E, 200F, 061C) and the joiners of emoji and Persian stay.
 _TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-_UNSEEN = frozenset([*map(chr, _TURNING), "\u200b", "\u2060", "\ufeff"])  # with the spaces of no width
+# With the spaces of no width, and the letters and the braille pattern that are blank by their glyph.
+_UNSEEN = frozenset([*map(chr, _TURNING), *"\u200b\u2060\ufeff", *"\u115f\u1160\u2800\u3164\uffa0"])
 _NO_LETTERS = frozenset(["Cc", "Cs", "Zl", "Zp"])  # controls, halves of pairs, ends of lines and paragraphs
 
 

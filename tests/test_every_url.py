@@ -88,7 +88,7 @@ TABLE = {
     "review-label": "GET 302 404 403 200 200 403 200",
     "talk-project": "GET 302 404 403 200 200 403 200",
     "talk-task": "GET 302 404 403 200 200 403 200",
-    "talk-announce": "POST 302 404 403 403 302 403 302",
+    "talk-announce": "POST 302 404 403 403 400 403 400",
     "talk-announcement-end": "POST 302 404 403 403 302 403 302",
     "api-progress": "GET 401 200 200 200 200 200 200",
     "api-history": "GET 401 200 200 200 200 200 200",

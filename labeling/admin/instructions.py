@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from exchange.text import is_blank
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.diff import difference
 from labeling.models import Instructions
@@ -45,6 +46,8 @@ class InstructionsForm(ModelForm):  # type: ignore[type-arg]  # Django's is not 
         found = cast(dict[str, Any], super().clean())
         if sum(len(found.get(name) or "") for name in TEXTS) > MAX_CHARACTERS:
             self.add_error("text", f"Instructions may have at most {MAX_CHARACTERS:,} characters.")
+        if "text" in found and is_blank(found["text"]):
+            self.add_error("text", "Instructions must not be empty.")
         return found
 
 

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from exchange.text import is_blank
 from labeling.admin.owned import OwnedAdmin, manages
 from labeling.models import Announcement, Feedback, Flag, Post, Task
 from labeling.services.announcements import announcement_add, announcement_end
@@ -152,6 +153,8 @@ class AnnouncementForm(ModelForm):  # type: ignore[type-arg]  # Django's is not 
             self.add_error("ends_at", "The end of an announcement lies in the future.")
         if len(found.get("text") or "") > 5_000:
             self.add_error("text", ValidationError("Keep an announcement to 5,000 characters."))
+        if "text" in found and is_blank(found["text"]):
+            self.add_error("text", "The announcement is empty; write it first.")
         return found
 
 

@@ -108,7 +108,7 @@ class ParsedPrompt:
     rankings: tuple[ParsedRanking, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.external_id:
+        if is_blank(self.external_id):
             raise LineError("a prompt needs an id that is not empty")
         if not self.messages:
             raise LineError("a prompt needs at least one message")

@@ -89,7 +89,8 @@ def _lock(task_id: int) -> Task:
 def _add(*, task: Task, author: User, asked_by: User | None, text: str, to_all: bool) -> tuple[Post, bool]:
     thread = Post.objects.filter(task=task, asked_by=asked_by).order_by("-created_at", "-pk")
     last = thread.first()
-    if last is not None and (last.author_id, last.text, last.to_all) == (author.pk, text, to_all):
+    is_same = last is not None and (last.author_id, last.text, last.to_all) == (author.pk, text, to_all)
+    if last is not None and is_same and last.settled_at is None:  # what was settled is asked anew
         return last, False
     if thread.count() >= THREAD_MAX:
         raise Refused(f"This thread has {THREAD_MAX} posts; talk about it elsewhere.")

@@ -16,7 +16,7 @@ from labeling.models import Assignment, Completion, ProjectSetup, Task
 from labeling.rankings import STRENGTHS, doubts, groups_from_ranks, letter, ranks_from_groups
 from labeling.selectors.assignments import completions_shown
 from labeling.selectors.forms import form_of
-from labeling.services.dialogues import TURN_MAX, dialogue_continue
+from labeling.services.dialogues import dialogue_continue
 from labeling.services.rankings import ranking_submit
 from people.models import User
 
@@ -143,7 +143,6 @@ def context(assignment: Assignment, draft: dict[str, Any]) -> dict[str, Any]:
         "digits": overall,
         "note": _text(draft.get("note")),
         "message": _text(draft.get("message")),
-        "message_max": TURN_MAX,
         "kind": assignment.task.kind,
     }
 

@@ -18,10 +18,12 @@ const Draft = (() => {
   let leaving = false, submitting = false;
 
   const dirty = () => !same(read(form), base);
-  const say = (text, bad) => {
+  let standing = [saved.textContent, false]; // what was said last of what is saved, beside "Saving…"
+  const show = (text, bad) => {
     saved.textContent = text;
     saved.classList.toggle("bad", Boolean(bad));
   };
+  const say = (...said) => { standing = said; show(...said); };
 
   function keepCopy() {
     clearTimeout(copyTimer);
@@ -136,8 +138,9 @@ const Draft = (() => {
     clearTimeout(copyTimer);
     copyTimer = setTimeout(keepCopy, 250);
     if (failures || theirs || !form.dataset.draft) return;
+    if (!dirty() && !sending) { show(...standing); return; } // a field was left, or a change taken back
     refused = false;
-    say("Saving…");
+    show("Saving…");
     schedule(Math.max(0, Math.min(QUIET, LONGEST - (Date.now() - firstChange))));
   }
 
@@ -162,6 +165,7 @@ const Draft = (() => {
   async function hold() {
     submitting = true;
     clearTimeout(timer);
+    if (!sending) show(...standing);
     await sending;
     keepCopy();
   }

@@ -121,7 +121,7 @@
       return;
     }
     const { submitter } = detail.requestConfig.triggeringEvent ?? {};
-    if (!submitter?.hasAttribute("data-without-words")) LocalCopy.drop(field);
+    if (!submitter?.hasAttribute("data-without-words") && LocalCopy.get(field)?.words === field.value) LocalCopy.drop(field);
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     const place = wordsOf(detail.requestConfig?.elt.closest("form")) && document.getElementById(detail.target.id);
@@ -142,5 +142,10 @@
     else refuse(field, `Not sent: the server refused it (${status}).`, "load the page again, then send it");
   });
 
+  // Another tab sent its words and took the copy away: those of this one are kept again.
+  addEventListener("storage", ({ key, newValue }) => {
+    if (newValue !== null) return;
+    for (const field of document.querySelectorAll(KEEP)) if (LocalCopy.isOf(field, key)) keep(field);
+  });
   LocalCopy.forgetOld();
 })();

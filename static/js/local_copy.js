@@ -27,5 +27,6 @@ const LocalCopy = (() => {
       }
     } catch { /* nothing is kept there */ }
   }
-  return { get, set, drop, forgetOld };
+  const isOf = (element, key) => key === name(element);
+  return { get, set, drop, isOf, forgetOld };
 })();

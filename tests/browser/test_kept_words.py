@@ -263,6 +263,29 @@ def test_why_a_task_is_skipped_outlives_a_reload_and_goes_with_the_skip(desk):
     assert kept(desk) == []
 
 
+def test_two_tabs_keep_their_own_words(desk):
+    other = desk.context.new_page()
+    other.goto(desk.url)
+    ready(other)
+    other.get_by_text("Ask the team about this task").click()
+    other.get_by_label(ASK).fill("Words of the other tab.")
+    desk.get_by_label(ASK).fill(QUESTION)
+    ask(desk)
+    expect(desk.locator(".post")).to_have_count(1)
+    other.wait_for_function("Object.values(localStorage).some((entry) => entry.includes('other tab'))")
+    other.reload()
+    expect(other.get_by_label(ASK)).to_have_value("Words of the other tab.")
+
+
+def test_a_reason_that_is_too_long_is_not_cut(desk):
+    desk.get_by_text("Skip", exact=True).click()
+    desk.get_by_label("Something is broken").check()
+    desk.get_by_label("In a few words").fill("broken " * 50)
+    desk.get_by_role("button", name="Skip and go on").click()
+    expect(desk.locator("#skip-refusal")).to_contain_text("349 characters long; keep it to 300")
+    expect(desk.get_by_label("In a few words")).to_have_value("broken " * 50)
+
+
 def test_feedback_without_network_is_kept_and_a_refused_one_keeps_its_grade(open_page, people):
     project, ada, mia, assignment = people
     demonstration_submit(assignment_id=assignment.pk, labeler=ada, key="k", text="Any plain soap.")

@@ -52,6 +52,19 @@ def test_a_reload_in_the_middle_keeps_the_draft(desk):
     expect(page.locator(".queue")).to_contain_text("1 done today")
 
 
+def test_leaving_the_field_or_taking_a_change_back_saves_nothing_new(desk):
+    page = desk()
+    answer, saved = page.get_by_label("Your answer"), page.locator("#saved")
+    answer.press_sequentially("Water it.")
+    expect(saved).to_contain_text("Saved ")
+    before = saved.inner_text()
+    answer.press("Tab")
+    expect(saved).to_have_text(before)
+    answer.press_sequentially("x")
+    answer.press("Backspace")
+    expect(saved).to_contain_text("Saved ")
+
+
 def test_signs_of_no_width_are_no_words(desk):
     page = desk()
     page.get_by_label("Your answer").fill("\u200b \u2060")

@@ -163,6 +163,17 @@ def test_what_is_no_question(project, task, text, sentence):
     assert str(refused.value) == sentence
 
 
+def test_what_was_settled_is_asked_anew(project, task):
+    ada, of_ada = hold(project, "ada")
+    mia = make_labeler(project, "mia", role=Role.MANAGER)
+    first, _ = question_ask(assignment=of_ada, labeler=ada, text="Is this right?")
+    assert question_ask(assignment=of_ada, labeler=ada, text="Is this right?") == (first, False)
+    assert questions_settle(task=task, asker=ada, by=mia) == 1
+    again, is_new = question_ask(assignment=of_ada, labeler=ada, text="Is this right?")
+    assert is_new
+    assert again.settled_at is None
+
+
 def test_an_announcement_is_shown_until_it_ends(project, mia):
     lasting, _ = announcement_add(project=project, author=mia, text="Welcome.")
     soon, _ = announcement_add(

@@ -64,3 +64,15 @@ def test_instructions_that_are_too_long_for_the_service_are_the_forms_error():
     assert page.status_code == 200
     assert "at most 200,000 characters" in page.content.decode()
     assert not Instructions.objects.exists()
+
+
+def test_words_of_which_nothing_is_seen_are_the_admin_forms_error():
+    project = make_project()
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    given = {"project": project.pk, "text": "\u200b\u3164", "change_note": ""}
+    page = client.post("/admin/labeling/instructions/add/", given)
+    assert (page.status_code, "Instructions must not be empty." in page.content.decode()) == (200, True)
+    page = client.post("/admin/labeling/announcement/add/", given)
+    assert (page.status_code, "The announcement is empty; write it first." in page.content.decode()) == (200, True)
+    assert not Instructions.objects.exists()

@@ -61,7 +61,9 @@ def test_a_slug_that_cannot_be(client, boss, project, slug, reason):
     assert Project.objects.count() == 1
 
 
-@pytest.mark.parametrize("name", ["turned \u202e around", "isolated \u2067", "two\nlines", "no\u200bwidth"])
+@pytest.mark.parametrize(
+    "name", ["turned \u202e around", "isolated \u2067", "two\nlines", "no\u200bwidth", "\u3164", "\u2800"]
+)
 def test_a_name_that_would_change_the_words_around_it(client, boss, name):
     client.force_login(boss)
     answer = post(client, "projects/", slug="beta", name=name)
