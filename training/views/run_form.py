@@ -142,8 +142,9 @@ class RunForm(forms.Form):
         return self.cleaned_data
 
     def refused(self) -> list[BoundField]:
-        """The fields that something is wrong with."""
-        return [field for field in self.visible_fields() if field.errors]
+        """The fields that something is wrong with, in the page's order."""
+        shown = [*self.inputs(), *(field for group in self.groups() for field in group.fields)]
+        return [field for field in shown if field.errors]
 
     def inputs(self) -> list[BoundField]:
         """The fields that are neither settings nor hidden, in their order."""
