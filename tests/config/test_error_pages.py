@@ -50,7 +50,7 @@ def test_a_form_of_another_session(labeler):
     client.force_login(labeler)
     answer = client.post("/label/alpha/next/")
     assert answer.status_code == 403
-    assert "reload the page and send again" in answer.content.decode()
+    assert "copy what you wrote, load the page again and send it" in answer.content.decode()
 
 
 def test_an_error_of_ours_needs_neither_database_nor_session():
