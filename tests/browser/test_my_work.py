@@ -222,3 +222,15 @@ def test_no_page_breaks_a_rule(open_page, axe, size, dark):
         page.goto(path)
         assert axe(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+
+
+def test_tasks_side_by_side_fit_a_phone(open_page):
+    project, ada = everyday()
+    for number in range(2):
+        prompt = make_prompt(project, f"What is a wheel, and who was the first of all to have number {number}?")
+        make_demonstration_task(project, prompt=prompt)
+        assignment_claim_next(labeler=ada, project=project, another=True)
+    page = open_page("/label/", ada, size=PHONE)
+    expect(page.locator(".go-on")).to_have_count(2)
+    rights = page.locator(".go-on").evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().right)")
+    assert max(rights) <= PHONE["width"]
