@@ -30,7 +30,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reward import ENVIRONMENT, ROOT, busy, matmul_peak, peak_memory, run
+from benchmarks.reward import ENVIRONMENT, ROOT, busy, peak_memory, run
 
 RIVAL = ROOT / "var" / "bench" / "trl-ppo"
 RIVAL_PACKAGES = ("trl==0.24.0", "torch==2.13.0", "transformers==4.57.6")
@@ -127,6 +127,7 @@ def measure_ours(side: str, dtype: str, length: str, iterations: int) -> dict[st
     from training.engine import heads, learner, ppo
     from training.engine.config import settings_for
     from training.engine.data import Question
+    from training.engine.device import product_rate
     from training.engine.models import new_reward
     from training.engine.reporter import Reporter
     from training.engine.runtime import Run
@@ -153,7 +154,7 @@ def measure_ours(side: str, dtype: str, length: str, iterations: int) -> dict[st
     answer = statistics.fmean(one["mean_length"] for one in kept)
     parts = heads.body(made.models.policy), made.models.policy.get_output_embeddings()
     body, unembedding = (sum(p.numel() for p in part.parameters() if p.dim() == 2) for part in parts)
-    peak = matmul_peak(precision)
+    peak = product_rate(precision)
     return {
         **{phase: statistics.median(one[f"seconds_{phase}"] for one in kept) for phase in PHASES},
         "seconds": statistics.median(BATCH / one["episodes_per_second"] for one in kept),

@@ -134,6 +134,7 @@ def measure_ours(k: int, dtype: str, steps: int, layout: str) -> dict[str, Any]:
     from training.engine import heads
     from training.engine.config import RewardSettings, settings_for
     from training.engine.data import Group
+    from training.engine.device import product_rate
     from training.engine.models import new_reward
     from training.engine.optimizer import MasterAdamW
     from training.engine.reward import accumulate
@@ -158,7 +159,7 @@ def measure_ours(k: int, dtype: str, steps: int, layout: str) -> dict[str, Any]:
     multiplied = (
         sum(p.numel() for p in body.parameters() if p.dim() == 2) - model.get_input_embeddings().weight.numel()
     )
-    peak = matmul_peak(precision)
+    peak = product_rate(precision)
     return {
         "seconds": statistics.median(seconds[WARM_UP:]),
         "tokens": tokens,
@@ -166,19 +167,6 @@ def measure_ours(k: int, dtype: str, steps: int, layout: str) -> dict[str, Any]:
         "matmul_peak_gflops": peak / 1e9,
         "gflop": 6 * multiplied * tokens / 1e9,
     }
-
-
-def matmul_peak(dtype: Any) -> float:
-    """Best of 20 products of 2048 × 2048 matrices, in FLOP/s: what this machine can do just now."""
-    import torch
-
-    a, b = torch.randn(2048, 2048, dtype=dtype), torch.randn(2048, 2048, dtype=dtype)
-    best = float("inf")
-    for _ in range(20):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return 2 * 2048**3 / best
 
 
 def peak_memory() -> float:

@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reward import ENVIRONMENT, RIVAL, ROOT, busy, install_rival, matmul_peak, peak_memory, run
+from benchmarks.reward import ENVIRONMENT, RIVAL, ROOT, busy, install_rival, peak_memory, run
 
 SHORTEST, LONGEST, BATCH = 32, 328, 8
 VOCABULARY, END = 49_152, 2
@@ -124,6 +124,7 @@ def measure_ours(dtype: str, steps: int) -> dict[str, Any]:
 
     from training.engine.config import settings_for
     from training.engine.data import Dialogue
+    from training.engine.device import product_rate
     from training.engine.models import load_policy
     from training.engine.optimizer import MasterAdamW
     from training.engine.reporter import Reporter
@@ -154,7 +155,7 @@ def measure_ours(dtype: str, steps: int) -> dict[str, Any]:
         "tokens": tokens,
         "loss": losses[-1],
         "peak_memory_gib": peak_memory(),
-        "matmul_peak_gflops": matmul_peak(precision) / 1e9,
+        "matmul_peak_gflops": product_rate(precision) / 1e9,
         "gflop": 6 * (layers * tokens + table * learned) / 1e9,
     }
 

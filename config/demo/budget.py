@@ -11,7 +11,7 @@ _ASK = {"samples_per_prompt": 4, "response_length": 48, "max_prompt_length": 192
 # What each stage changes in the `cpu` preset. "ask" is the sample run whose answers simulated labelers rank when the
 # data has no rankings; ASKED says how many prompts they are asked about, by split.
 BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
-    # The whole loop on two cores in less than twenty minutes.
+    # The whole loop on two cores in less than twenty minutes; slow ones get a part (config.demo.machine).
     "short": {
         "sft": {"max_train_tokens": 40_000, "max_eval_tokens": 8_000},
         "reward": {"max_train_tokens": 50_000, "max_eval_groups": 40, "max_bias_tokens": 4_000},
@@ -41,6 +41,15 @@ ASKED = {
     "full": {"train": 56, "valid": 24},
     "smoke": {"train": 4, "valid": 3},
 }
+
+FITTED = "short"  # the budget of which a slow machine gets a part
+# What the time of a stage goes with, other than the looks before and after.
+_SCALED = ("max_train_tokens", "max_bias_tokens", "episodes")
+
+
+def scaled(settings: dict[str, Any], share: float) -> dict[str, Any]:
+    """A stage's settings with `share` (0 to 1) of what it learns from; 0, no limit, stays."""
+    return {name: int(value * share) if name in _SCALED else value for name, value in settings.items()}
 
 
 class UnknownData(Exception):

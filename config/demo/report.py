@@ -57,6 +57,7 @@ def _data(outcome: Outcome) -> list[tuple[str, str]]:
 def _measures(outcome: Outcome) -> list[tuple[str, str]]:
     sft, reward, ppo = (outcome.runs[kind]["summary"] for kind in ("sft", "reward", "ppo"))
     rows = [
+        ("budget", outcome.budget),
         (
             "SFT validation loss",
             f"{_number(sft, 'valid_loss_before')} → {_number(sft, 'valid_loss_after')}"

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from config.demo.budget import ASKED, BUDGETS, UnknownData, format_of
+from config.demo.budget import ASKED, BUDGETS, UnknownData, format_of, scaled
 from config.demo.client import ApiError, Client
 from config.demo.labelers import simulated_labelers_join, simulated_labelers_rank
+from config.demo.machine import Machine
 from config.demo.progress import Bar, Progress, StageFailed
 from config.demo.runs import run_to_end
 
@@ -24,17 +25,27 @@ _OVERLAP = 2  # simulated labelers that rank each task
 
 @dataclass(frozen=True)
 class Plan:
-    """What the demo is given. `runs`: the platform's run directories; `logs`: its workers' logs."""
+    """What the demo is given. `runs`: the platform's run directories; `logs`: its workers' logs.
+
+    `machine`: where the budget is to fit it.
+    """
 
     data: Path
     instructions: Path
     runs: Path
     logs: Path
     budget: str = "short"
+    machine: Machine | None = None
 
     def settings(self, stage: str) -> dict[str, Any]:
         """What a stage changes in the `cpu` preset."""
-        return BUDGETS[self.budget][stage]
+        return scaled(BUDGETS[self.budget][stage], self.machine.share if self.machine else 1.0)
+
+    @property
+    def said(self) -> str:
+        """The budget in words."""
+        fitted = f", {self.machine.share:.0%} of it, for {self.machine}" if self.machine else ""
+        return f"{self.budget}{fitted}"
 
 
 @dataclass
@@ -42,6 +53,7 @@ class Outcome:
     """All that the demo's table shows."""
 
     project: str
+    budget: str
     simulated: bool = False
     labeler: tuple[str, str] = ("", "")
     imported: dict[str, int] = field(default_factory=dict)
@@ -56,7 +68,7 @@ class Outcome:
 def main_job(client: Client, plan: Plan, progress: Progress) -> Outcome:
     """Import, freeze, SFT, reward model, PPO, samples of all three back to the people. Raises StageFailed."""
     with _stage(progress, plan, "Import") as bar:
-        outcome = Outcome(project=_project(client))
+        outcome = Outcome(_project(client), plan.said)
         _import(client, plan, outcome, bar)
     with _stage(progress, plan, "Snapshot") as bar:
         outcome.snapshot = _freeze(client, outcome.project, bar)

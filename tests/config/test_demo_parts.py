@@ -1,13 +1,15 @@
 """The demo's pure parts: what a file is, bars without a terminal, the table."""
 
 import io
+from pathlib import Path
 
 import pytest
 
-from config.demo.budget import ASKED, BUDGETS, UnknownData, format_of
+from config.demo.budget import ASKED, BUDGETS, FITTED, UnknownData, format_of, scaled
+from config.demo.machine import Machine, look
 from config.demo.progress import Bar, Progress, StageFailed, duration
 from config.demo.report import table
-from config.demo.stages import Outcome
+from config.demo.stages import Outcome, Plan
 from training.engine.config import settings_for
 
 
@@ -50,6 +52,38 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_every_budget_is_one_that_the_engine_accepts(name, stage):
     settings_for("sample" if stage == "ask" else stage, "cpu", BUDGETS[name][stage])
     assert set(ASKED[name]) == {"train", "valid"}
+
+
+@pytest.mark.parametrize(
+    ("gflops", "share"), [(390.0, 1.0), (300.0, 1.0), (260.0, 0.9), (160.0, 0.5), (60.0, 0.2), (5.0, 0.2)]
+)
+def test_a_slow_machine_gets_the_part_of_the_short_budget_that_it_does_in_time(tmp_path, gflops, share):
+    machine = Machine("cpu", "fp32", gflops)
+    plan = Plan(tmp_path, tmp_path, tmp_path, tmp_path, machine=machine)
+    assert machine.share == share
+    assert plan.settings("ppo")["episodes"] == int(192 * share)
+    assert plan.settings("sample") == BUDGETS[FITTED]["sample"]
+    assert plan.said == f"short, {share:.0%} of it, for {gflops:.0f} GFLOP/s in fp32 on cpu"
+
+
+@pytest.mark.parametrize("stage", ["sft", "reward", "ppo"])
+def test_the_least_part_is_one_that_the_engine_accepts(stage):
+    settings_for(stage, "cpu", scaled(BUDGETS[FITTED][stage], Machine("cpu", "fp32", 1.0).share))
+
+
+def test_what_has_no_limit_keeps_none():
+    assert scaled({"max_train_tokens": 0, "max_eval_tokens": 8_000}, 0.5) == {
+        "max_train_tokens": 0,
+        "max_eval_tokens": 8_000,
+    }
+
+
+def test_the_engine_says_what_it_computes_on():
+    machine = look(Path(__file__).parents[2])
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    if machine.device == "cpu":
+        assert machine.dtype == ("bf16" if "avx512_bf16" in flags or "amx_tile" in flags else "fp32")
+    assert machine.gflops > 0
 
 
 @pytest.mark.parametrize(
@@ -103,6 +137,7 @@ def outcome():
 
     return Outcome(
         project="demo",
+        budget="short, 50% of it, for 160 GFLOP/s in fp32 on cpu",
         simulated=True,
         labeler=("demo-labeler", "pw"),
         overview={

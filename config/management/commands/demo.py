@@ -15,8 +15,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from config.demo.budget import BUDGETS
+from config.demo.budget import BUDGETS, FITTED
 from config.demo.client import Client
+from config.demo.machine import look
 from config.demo.progress import Progress, StageFailed
 from config.demo.report import table
 from config.demo.stages import Plan, main_job
@@ -48,6 +49,7 @@ class Command(BaseCommand):
             runs=settings.RUNS_DIR,
             logs=settings.VAR / "log",
             budget=options["budget"],
+            machine=look(settings.BASE_DIR) if options["budget"] == FITTED else None,
         )
         try:
             with Lock(settings.VAR / "demo.lock", str(os.getpid())), _platform() as (site, own):
@@ -68,7 +70,7 @@ class Command(BaseCommand):
         )
         if token.returncode != 0:
             raise CommandError(f"No token could be made: {token.stderr.strip()}")
-        self.stdout.write(f"Demo with {plan.data.name}, budget {plan.budget}.")
+        self.stdout.write(f"Demo with {plan.data.name}. Budget: {plan.said}.")
         try:
             outcome = main_job(Client(site, token.stdout.strip()), plan, Progress())
         except StageFailed as failure:
