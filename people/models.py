@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
 from knox.models import AbstractAuthToken
 
@@ -15,6 +16,15 @@ from people.plain_text import printable
 class User(AbstractUser):
     """A person, or a simulated labeler, who signs in."""
 
+    # Django's rule lets letters pass that are blank by their glyph: two people could look the same.
+    username = models.CharField(
+        "username",
+        max_length=150,
+        unique=True,
+        help_text="At most 150 letters, digits and @ . + - _",
+        validators=[UnicodeUsernameValidator(), printable],
+        error_messages={"unique": "A user with that username already exists."},
+    )
     is_simulated = models.BooleanField(
         default=False, help_text="A program that labels for a demonstration; shown as simulated wherever it appears."
     )

@@ -12,6 +12,7 @@ _TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 # With the spaces of no width, and the letters and the braille pattern that are blank by their glyph.
 _UNSEEN = frozenset([*map(chr, _TURNING), *"\u200b\u2060\ufeff", *"\u115f\u1160\u2800\u3164\uffa0"])
 _NO_LETTERS = frozenset(["Cc", "Cs", "Zl", "Zp"])  # controls, halves of pairs, ends of lines and paragraphs
+_NO_INK = frozenset(["Zs", "Cf", "Mn", "Me"])  # spaces, format characters, marks that only change a letter before them
 
 
 def one_line(text: str, longest: int = 80) -> str:
@@ -22,8 +23,13 @@ def one_line(text: str, longest: int = 80) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name, in whatever script, is one line that neither hides anything nor turns the words around it."""
-    return not any(character in _UNSEEN or unicodedata.category(character) in _NO_LETTERS for character in name)
+    """Whether a name, in whatever script, is one line that neither hides anything nor turns the words around it.
+
+    No name at all is plain; one of which nothing is seen is not.
+    """
+    categories = {unicodedata.category(character) for character in name}
+    is_hidden = bool(name.strip()) and categories <= _NO_INK
+    return not (is_hidden or categories & _NO_LETTERS or _UNSEEN.intersection(name))
 
 
 def printable(name: str) -> None:

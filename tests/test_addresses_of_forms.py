@@ -24,7 +24,16 @@ def test_signing_in_leads_back_to_the_page_of_the_form():
     assert client.get(signed.url).status_code == 200
 
 
-@pytest.mark.parametrize("referer", ["", "https://elsewhere.example/a/", "javascript:alert(1)", "//elsewhere.example"])
+@pytest.mark.parametrize(
+    "referer",
+    [
+        "",
+        "https://elsewhere.example/a/",
+        "javascript:alert(1)",
+        "//elsewhere.example",
+        "http://testserver//elsewhere.example/a/",
+    ],
+)
 def test_from_anywhere_else_it_leads_to_the_first_page(referer):
     answer = Client().post("/label/everyday/next/", headers={**PAGE, "Referer": referer})
     assert answer.url == "/login/?next=/"
@@ -48,4 +57,5 @@ def test_who_opens_such_an_address_gets_a_page(path):
     answer = client.get(path, headers=PAGE)
     assert answer.status_code == 405
     assert "This address is not a page" in answer.content.decode()
+    assert answer.headers["Allow"] == client.get(path, headers={"Accept": "*/*"}).headers["Allow"] != ""
     assert client.get(path, headers={"Accept": "*/*"}).content == b""

@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from rest_framework.exceptions import ValidationError
 
 from people.api.serializers import KnownFields
 
 ROOT = Path(__file__).parents[1]
 _READS = re.compile(r"\b(\w+)\(data=request\.data\b")
+# Bodies that no serializer reads, each with its own test below.
+OTHERWISE = {"labeling/api/assignments.py": 1, "labeling/api/forms.py": 1, "labeling/api/labels.py": 2}
 
 
 def readers() -> list[tuple[str, str]]:
@@ -25,6 +28,23 @@ def readers() -> list[tuple[str, str]]:
 
 def test_the_sources_name_them():
     assert len(readers()) >= 27
+
+
+def test_no_other_body_is_read():
+    found = {}
+    for path in sorted(ROOT.glob("*/api/*.py")):
+        text = path.read_text()
+        if others := text.count("request.data") - len(_READS.findall(text)):
+            found[str(path.relative_to(ROOT))] = others
+    assert found == OTHERWISE
+
+
+def test_a_rating_form_with_an_unknown_field_is_refused():
+    forms = importlib.import_module("labeling.api.forms")
+    with pytest.raises(ValidationError) as refused:
+        forms._asked({"fields": [], "prompt_feilds": []})
+    sentence = str(refused.value.detail["prompt_feilds"][0])
+    assert sentence.startswith("There is no such field; there are ready_made, fields, prompt_fields, change_note.")
 
 
 @pytest.mark.parametrize(("module", "name"), readers())

@@ -18,6 +18,7 @@ from labeling.permissions import project_get
 from labeling.services.forms import NOTE_MAX, rating_form_add
 from people.access import MANAGING
 from people.api.errors import refusals_answered
+from people.api.serializers import refuse_unknown
 from people.models import Role, User
 
 READY_MADE = {"instructgpt": (INSTRUCTGPT_FIELDS, INSTRUCTGPT_PROMPT_FLAGS)}
@@ -105,6 +106,7 @@ def _asked(data: Any) -> dict[str, Any]:
     """The arguments of `rating_form_add`. The definitions themselves are judged by their own rule, there."""
     if not isinstance(data, dict):
         raise ValidationError({"detail": "A form is an object with fields, or with the name of a ready-made form."})
+    refuse_unknown(data, FormRequest().fields)
     note = data.get("change_note", "")
     if not isinstance(note, str):
         raise ValidationError({"change_note": ["A text."]})

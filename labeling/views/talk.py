@@ -114,6 +114,7 @@ def talk_task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "refusal": refusal,
         "text": request.POST.get("text", "") if refusal else "",
         "asker": request.POST.get("asker", ""),
+        "to_all": bool(refusal and request.POST.get("to_all")),
         "part": "talk",
     }
     return render(request, "labeling/talk_task.html", shown, status=400 if refusal else 200)

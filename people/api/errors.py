@@ -46,7 +46,7 @@ def error_answered(error: Exception, context: dict[str, Any]) -> Response | None
 
 
 def address_missing(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404 for an address that nothing answers: to a program as the API's other errors, to a person as a page."""
+    """404 for an address that nothing answers: of the API as its other errors, else as a page."""
     if request.path_info.startswith("/api/"):
         return JsonResponse({"detail": "There is no such address; /api/v1/docs/ lists what there is."}, status=404)
     return page_not_found(request, exception)

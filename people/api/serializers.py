@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -11,15 +11,20 @@ from people.models import AccessToken, Cohort, Membership, Project, Role, Scope
 from people.services.tokens import LIFETIME, NAME_MAX
 
 
+def refuse_unknown(data: Mapping[str, Any], known: Collection[str], writable: Collection[str] = ()) -> None:
+    """Raise ValidationError, a sentence for each, for names that are not `known`; it says which are `writable`."""
+    sentence = f"There is no such field; there are {', '.join(writable or known)}."
+    if unknown := {str(name)[:80]: [sentence] for name in data if name not in known}:
+        raise serializers.ValidationError(unknown)
+
+
 class KnownFields(serializers.Serializer[Any]):
     """Where fields may be left out: a name that is misspelt is refused, not passed over."""
 
     def to_internal_value(self, data: Any) -> Any:
         """The values. Raises ValidationError for names that are no fields."""
-        writable = [name for name, field in self.fields.items() if not field.read_only]
-        if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):
-            sentence = f"There is no such field; there are {', '.join(writable)}."
-            raise serializers.ValidationError({str(name)[:80]: [sentence] for name in unknown})
+        if isinstance(data, Mapping):
+            refuse_unknown(data, self.fields, [name for name, field in self.fields.items() if not field.read_only])
         return super().to_internal_value(data)
 
 

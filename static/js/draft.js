@@ -18,7 +18,7 @@ const Draft = (() => {
   let leaving = false, submitting = false;
 
   const dirty = () => !same(read(form), base);
-  let standing = [saved.textContent, false]; // what was said last of what is saved, beside "Saving…"
+  let standing = [saved.textContent, false]; // what holds where nothing is unsaved
   const show = (text, bad) => {
     saved.textContent = text;
     saved.classList.toggle("bad", Boolean(bad));
@@ -39,7 +39,8 @@ const Draft = (() => {
   }
 
   async function save(keepalive) {
-    if (sending || leaving || submitting || theirs || !form.dataset.draft || !dirty()) return;
+    if (sending || leaving || submitting || theirs || !form.dataset.draft) return;
+    if (!dirty() && !unanswered) { allSaved(); return; }
     clearTimeout(timer);
     sending = put(keepalive === true);
     await sending;
@@ -61,7 +62,7 @@ const Draft = (() => {
       if (answer.status >= 500) throw new Error(String(answer.status));
       failures = 0;
       refused = false;
-      if (Server.signedOut(answer)) { refused = true; say("Not saved: signed out", true); return; }
+      if (Server.signedOut(answer)) { refused = true; show("Not saved: signed out", true); return; }
       Server.back();
       if (answer.ok) {
         received(mine, (await answer.json()).draft_number);
@@ -72,12 +73,12 @@ const Draft = (() => {
         // Trying again cannot mend a refusal; say why, and keep the text on the page.
         refused = true;
         const { detail } = await answer.json().catch(() => ({}));
-        say(detail || "Not saved", true);
+        show(detail || "Not saved", true);
       }
     } catch {
       unanswered = mine;
       failures += 1;
-      say("Not saved, trying again", true);
+      show("Not saved, trying again", true);
       schedule(Math.min(30000, 1000 * 2 ** failures));
     } finally {
       keepCopy();
@@ -91,7 +92,14 @@ const Draft = (() => {
     delete form.dataset.step;
     keepCopy();
     const time = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-    if (!dirty()) say(`Saved ${time}`);
+    standing = [`Saved ${time}`, false];
+    if (!dirty()) allSaved();
+  }
+  // Nothing is unsaved, or no longer: what was changed was taken back.
+  function allSaved() {
+    refused = false;
+    failures = 0;
+    show(...standing);
   }
 
   // The server has another draft than the one we began with: our own, its answer lost, or another tab's.
@@ -138,7 +146,7 @@ const Draft = (() => {
     clearTimeout(copyTimer);
     copyTimer = setTimeout(keepCopy, 250);
     if (failures || theirs || !form.dataset.draft) return;
-    if (!dirty() && !sending) { show(...standing); return; } // a field was left, or a change taken back
+    if (!dirty() && !sending) { allSaved(); return; } // a field was left, or a change taken back
     refused = false;
     show("Saving…");
     schedule(Math.max(0, Math.min(QUIET, LONGEST - (Date.now() - firstChange))));

@@ -5,8 +5,12 @@ const LocalCopy = (() => {
   const PREFIX = "plumbline.work.", OLDEST = 30 * 24 * 3600 * 1000;
   const name = (element) => PREFIX + element.dataset.keep;
 
+  // null for what is no entry.
+  function parse(text) {
+    try { return JSON.parse(text); } catch { return null; }
+  }
   function get(element) {
-    try { return JSON.parse(localStorage.getItem(name(element))); } catch { return null; }
+    try { return parse(localStorage.getItem(name(element))); } catch { return null; } // storage may be switched off
   }
   // False where the browser keeps nothing: storage switched off or full.
   function set(element, entry) {
@@ -21,12 +25,11 @@ const LocalCopy = (() => {
   function forgetOld() {
     try {
       for (const key of Object.keys(localStorage)) {
-        if (!key.startsWith(PREFIX)) continue;
-        const { at } = JSON.parse(localStorage.getItem(key)) || {};
-        if (!(Date.now() - at < OLDEST)) localStorage.removeItem(key);
+        const isOld = !(Date.now() - parse(localStorage.getItem(key))?.at < OLDEST);
+        if (key.startsWith(PREFIX) && isOld) localStorage.removeItem(key);
       }
     } catch { /* nothing is kept there */ }
   }
   const isOf = (element, key) => key === name(element);
-  return { get, set, drop, isOf, forgetOld };
+  return { parse, get, set, drop, isOf, forgetOld };
 })();

@@ -16,6 +16,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from people.models import User
+from tests.browser.team_desk import desk, people  # noqa: F401 - fixtures
 
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}

@@ -62,7 +62,11 @@ def test_a_slug_that_cannot_be(client, boss, project, slug, reason):
 
 
 @pytest.mark.parametrize(
-    "name", ["turned \u202e around", "isolated \u2067", "two\nlines", "no\u200bwidth", "\u3164", "\u2800"]
+    "name",
+    [
+        *["turned \u202e around", "isolated \u2067", "two\nlines", "no\u200bwidth", "\u3164", "\u2800"],
+        *["\u00ad", "\u200e", "\u034f", "\ufe0f", "\u2061", "\U000e0061", "\u200d \u200d"],  # nothing is seen
+    ],
 )
 def test_a_name_that_would_change_the_words_around_it(client, boss, name):
     client.force_login(boss)
@@ -122,6 +126,13 @@ def test_a_manager_brings_a_new_person_in(client, boss, project):
         (
             {"username": "new", "role": "labeler", "password": "short"},
             "This password is too short. It must contain at least 8 characters.",
+        ),
+        *(
+            (
+                {"username": name, "role": "labeler", "password": "long-enough-7"},
+                "A name is one line without invisible characters.",
+            )
+            for name in ("lea\u3164", "lea\uffa0", "\u115f")  # letters by Unicode's table, blank by their glyph
         ),
     ],
 )
