@@ -1,6 +1,7 @@
 """Make sure that the browser tests have a Chromium: the system's, else apt's when root, else Playwright's own.
 
-Prints its path. The tests find it the same way: `CHROMIUM`, then the names below, then Playwright's.
+Prints its path. The tests take the same: `CHROMIUM`, then the names below, then Playwright's. Those without a desktop
+come first: they do the same with less.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MAC = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -34,12 +35,14 @@ def playwright_browser() -> str | None:
 
 
 def apt_install() -> None:
-    """Install Chromium from Debian's or Ubuntu's own archive; says nothing when that does not work."""
+    """Install Chromium from Debian's or another distribution's archive; says nothing when that does not work."""
     if os.name != "posix" or os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
     quiet = {"check": False, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(["apt-get", "update"], **quiet)
-    subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", "chromium"], **quiet)
+    for package in ("chromium-headless-shell", "chromium"):
+        if subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", package], **quiet).returncode == 0:
+            return
 
 
 def main() -> int:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,29 +13,21 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from people.models import User
+from scripts.browser import system_browser  # None for the one that Playwright itself installs
 from tests.browser.team_desk import desk, people  # noqa: F401 - fixtures
 
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 PATIENCE = 20_000  # milliseconds: a page that is right late, on a machine that is busy, is right
 expect.set_options(timeout=PATIENCE)
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
-def chromium() -> str | None:
-    """The system's Chromium or Chrome; None for the one that Playwright itself installs."""
-    named = os.environ.get("CHROMIUM")
-    found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
-    return found or (_MAC if Path(_MAC).exists() else None)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's loop ends with it: other tests of the process have loops of their own
 def browser() -> Iterator[Browser]:
-    """One headless Chromium for all browser tests."""
+    """One headless Chromium for a file of tests."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(headless=True, executable_path=chromium(), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(headless=True, executable_path=system_browser(), args=_ARGUMENTS)
         yield browser
         browser.close()
 

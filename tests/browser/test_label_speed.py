@@ -49,6 +49,7 @@ def test_script_and_style_are_within_sixty_kib_compressed(page):
     assert size <= 60 * 1024
 
 
+@pytest.mark.alone
 def test_no_task_is_long_while_it_opens_and_is_worked_on(page):
     """A task that is long because of the page is long every time; one that waited for the machine is not."""
     for number in range(3):
