@@ -27,7 +27,7 @@ test: $(DEVELOPMENT) browser
 	@# What looks at time comes after the others, alone; with ARGS either part may have none (exit code 5).
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  -m "not alone" $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -m alone tests/browser $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
 oracles: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -m oracle -n logical --maxprocesses 4 tests/engine

@@ -29,7 +29,7 @@ def with_pages(answer: Answer) -> Answer:
             return redirect_to_login(_page_before(request), settings.LOGIN_URL)
         if response.status_code == 405 and is_person and request.method == "GET" and not response.content:
             page = render(request, "405.html", status=405)
-            page.headers["Allow"] = response.headers["Allow"]
+            page.headers["Allow"] = response.headers.get("Allow", "")
             return page
         return response
 

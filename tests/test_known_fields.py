@@ -13,7 +13,7 @@ from people.api.serializers import KnownFields
 
 ROOT = Path(__file__).parents[1]
 _READS = re.compile(r"\b(\w+)\(data=request\.data\b")
-# Bodies that no serializer reads, each with its own test below.
+# Read otherwise: a draft, which is any object; a rating form and the choice of a label's class (below).
 OTHERWISE = {"labeling/api/assignments.py": 1, "labeling/api/forms.py": 1, "labeling/api/labels.py": 2}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from training.engine.config import PPOSettings, settings_for
 
 _ASK = {"samples_per_prompt": 4, "response_length": 48, "max_prompt_length": 192, "temperature": 1.0, "top_p": 1.0}
 
@@ -48,8 +50,12 @@ _SCALED = ("max_train_tokens", "max_bias_tokens", "episodes")
 
 
 def scaled(settings: dict[str, Any], share: float) -> dict[str, Any]:
-    """A stage's settings with `share` (0 to 1) of what it learns from; 0, no limit, stays."""
-    return {name: int(value * share) if name in _SCALED else value for name, value in settings.items()}
+    """A stage's settings with `share` (0 to 1) of what it learns from; 0, no limit, stays. PPO gets whole batches."""
+    found = {name: int(value * share) if name in _SCALED else value for name, value in settings.items()}
+    if "episodes" in found and share < 1:
+        batch = cast(PPOSettings, settings_for("ppo", "cpu")).rollout_batch
+        found["episodes"] = max(1, round(settings["episodes"] * share / batch)) * batch
+    return found
 
 
 class UnknownData(Exception):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.launcher import physical_cores
+
 # GFLOP/s with which the whole short budget ends in time, with room: on two cores it took eleven and a half minutes at
 # 390 (bf16), twenty-six and a half at 160 (fp32).
 ENOUGH = 300.0
 _LEAST = 0.2  # the least with which each stage still does something
+
+
+class CannotLook(Exception):
+    """The engine did not answer. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,13 @@ class Machine:
 
 
 def look(root: Path) -> Machine:
-    """Ask the engine, which alone knows torch, in a process of its own (a second or two).
+    """Ask the engine, which alone knows torch, in a process of its own with a run's threads (a few seconds).
 
-    Raises OSError or subprocess.CalledProcessError where it cannot be run.
+    Raises CannotLook where it cannot be run.
     """
-    said = subprocess.run(
-        [sys.executable, "-m", "training.engine.device"], cwd=root, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-m", "training.engine.device"]
+    threads = {"OMP_NUM_THREADS": str(physical_cores()), **os.environ}
+    said = subprocess.run(command, cwd=root, env=threads, capture_output=True, text=True, check=False)
+    if said.returncode != 0:
+        raise CannotLook(f"The engine cannot be started: {said.stderr.strip()[-2000:]}")
     return Machine(**json.loads(said.stdout))

@@ -60,8 +60,7 @@ def label_talk(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "text": request.POST.get("text", "") if refusal else "",
     }
     template = "labeling/talk_thread.html" if request.headers.get("HX-Request") else "labeling/talk.html"
-    # A fragment that htmx is to swap in comes with 200, also when it holds a refusal.
-    page = render(request, template, shown, status=400 if refusal and template == "labeling/talk.html" else 200)
+    page = render(request, template, shown, status=400 if refusal else 200)
     answers_mark_seen(task=assignment.task, labeler=_user(request))
     return page
 

@@ -23,7 +23,6 @@ const Draft = (() => {
     saved.textContent = text;
     saved.classList.toggle("bad", Boolean(bad));
   };
-  const say = (...said) => { standing = said; show(...said); };
 
   function keepCopy() {
     clearTimeout(copyTimer);
@@ -45,7 +44,8 @@ const Draft = (() => {
     sending = put(keepalive === true);
     await sending;
     sending = null;
-    if (!failures && !refused && dirty()) schedule(QUIET);
+    if (refused && !dirty()) allSaved(); // taken back while it was on its way
+    else if (!failures && !refused && dirty()) schedule(QUIET);
   }
 
   async function put(keepalive) {
@@ -114,7 +114,7 @@ const Draft = (() => {
     theirs = conflicts.length ? newer : null;
     before = theirs && began;
     Conflicts.show(panel, form, newer, conflicts, settle);
-    if (theirs) say("Changed in another tab too: choose", true);
+    if (theirs) show("Changed in another tab too: choose", true);
     else if (dirty()) schedule(0);
     else received(newer, at);
   }
@@ -165,7 +165,7 @@ const Draft = (() => {
       write(form, kept.mine);
       meet(now, number);
     }
-    if (dirty() && !theirs) { say("Taken over from this browser"); schedule(0); }
+    if (dirty() && !theirs) { show("Taken over from this browser"); schedule(0); }
     else keepCopy();
   }
 
@@ -173,13 +173,14 @@ const Draft = (() => {
   async function hold() {
     submitting = true;
     clearTimeout(timer);
-    if (!sending) show(...standing);
+    if (!sending && !failures && !refused) show(...standing);
     await sending;
     keepCopy();
   }
   function goOn(sent) {
     submitting = false;
     if (sent) unanswered = sent; // a refused label is kept as a draft
+    if (failures) schedule(QUIET); // what `hold` stopped
     keepCopy();
   }
   function tryAgain(always) {

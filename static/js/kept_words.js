@@ -29,6 +29,7 @@ const KeptWords = (() => {
   function take(part) {
     for (const field of part.querySelectorAll(KEEP)) {
       const isAlone = field.form.hasAttribute("hx-post"); // else the page's own script sends it with something else
+      hold(field, false); // a browser may bring back on reload that it was on its way
       if (isAlone) tell(field, ""); // a place that is there before a sentence comes into it is read out
       const kept = LocalCopy.get(field), typed = field.value;
       const isRefused = typed && typed === field.defaultValue;

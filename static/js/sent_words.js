@@ -8,9 +8,11 @@
   const isWithoutWords = ({ detail }) => detail.requestConfig.triggeringEvent?.submitter?.hasAttribute("data-without-words");
   let onItsWay = null; // the field whose form it is
   let hasLeft = false; // whether there was a network to send it by
+  let waiting = null; // the field of another form that was told to wait
 
   function refuse(field, why, then, link) {
-    let kept = "This browser keeps nothing: copy what you wrote before you leave this page.";
+    if (!LocalCopy.get(field)) keep(field, hasLeft); // another tab may have taken it away meanwhile
+    let kept = "It is kept nowhere: copy what you wrote before you leave this page.";
     if (isKept(field)) kept = `What you wrote is kept in this browser; ${then}.`;
     if (!field.value.trim()) kept = `${then[0].toUpperCase()}${then.slice(1)}.`;
     tell(field, `${why} ${kept}`, link).classList.add("bad");
@@ -28,7 +30,9 @@
     if (!field) return;
     if (onItsWay) { // its answer takes the page's place, and with it the form that would be sent now
       event.preventDefault();
-      if (field !== onItsWay) tell(field, "Something else on this page is being sent; send this when its answer is here.");
+      if (field === onItsWay) return;
+      waiting = field;
+      tell(field, "Something else on this page is being sent; send this when its answer is here.");
       return;
     }
     onItsWay = field;
@@ -37,11 +41,12 @@
     keep(field, hasLeft && !isWithoutWords(event));
     hold(field, true);
   });
-  document.addEventListener("htmx:afterRequest", (event) => {
+  for (const kind of ["htmx:afterRequest", "htmx:onLoadError"]) document.addEventListener(kind, (event) => {
     const field = ofForm(event);
     if (!field) return;
     hold(field, false);
-    onItsWay = null;
+    if (waiting?.isConnected) tell(waiting, "");
+    onItsWay = waiting = null;
   });
 
   document.addEventListener("htmx:beforeOnLoad", (event) => { // before htmx loads the page again to sign in

@@ -49,7 +49,7 @@
       }
       const told = await answer.json();
       if (!answer.ok) { refuse(told.detail); return; }
-      LocalCopy.drop(panel.elements.reason);
+      KeptWords.arrived(panel.elements.reason);
       Draft.leave();
       location.assign(told.go);
     } catch { // sent, perhaps: skipping twice changes nothing

@@ -10,7 +10,7 @@
       note = document.createElement("p");
       note.className = "note bad not-loaded";
       note.setAttribute("role", "status");
-      fold.querySelector(".thread").before(note);
+      fold.querySelector(".so-far").before(note); // it goes with what takes their place
     }
     note.textContent = why && `What was said so far cannot be loaded: ${why}.`;
   }
@@ -26,6 +26,12 @@
     if (!fold || !event.detail.xhr.getResponseHeader("HX-Refresh")) return;
     event.preventDefault();
     without(fold, "you were signed out");
+  });
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const fold = detail.requestConfig.elt;
+    if (!fold.matches("details.ask") || !detail.shouldSwap || detail.serverResponse.includes("so-far")) return;
+    detail.shouldSwap = false;
+    without(fold, "another page came as the answer");
   });
   for (const kind of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(kind, (event) => {
     const fold = foldOf(event);

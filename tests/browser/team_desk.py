@@ -34,7 +34,7 @@ def desk(open_page, people):
 
 def ready(page: Page) -> None:
     """Wait until the page's scripts have come."""
-    page.wait_for_function("window.htmx && document.readyState === 'complete'")
+    page.wait_for_function("() => window.htmx && document.readyState === 'complete'")
 
 
 def kept(page: Page) -> list[str]:

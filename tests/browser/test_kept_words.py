@@ -71,7 +71,7 @@ def test_two_tabs_keep_their_own_words(desk):
     desk.get_by_label(ASK).fill(QUESTION)
     ask(desk)
     expect(desk.locator(".post")).to_have_count(1)
-    other.wait_for_function("Object.values(localStorage).some((entry) => entry.includes('other tab'))")
+    other.wait_for_function("() => Object.values(localStorage).some((entry) => entry.includes('other tab'))")
     other.reload()
     expect(other.get_by_label(ASK)).to_have_value("Words of the other tab.")
 
@@ -187,6 +187,6 @@ def test_what_is_older_than_a_month_is_forgotten_and_nothing_else(desk):
     )
     desk.reload()
     ready(desk)
-    desk.wait_for_function("!localStorage.getItem('plumbline.work.b')")
+    desk.wait_for_function("() => !localStorage.getItem('plumbline.work.b')")
     left = desk.evaluate("Object.keys(localStorage).sort()")
     assert left == ["of somebody else", "plumbline.work.c"]

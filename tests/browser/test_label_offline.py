@@ -42,7 +42,7 @@ def test_minutes_without_network_and_a_closed_window_lose_nothing(desk):
     context.set_offline(True)
     press(desk, *KEYS)
     expect(desk.locator("#saved")).to_have_text("Not saved, trying again")
-    desk.wait_for_function("Object.keys(localStorage).length === 1")
+    desk.wait_for_function("() => Object.keys(localStorage).length === 1")
     url = desk.url
     desk.close(run_before_unload=False)
     assert Assignment.objects.get().draft == {}

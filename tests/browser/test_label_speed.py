@@ -79,5 +79,5 @@ def work_on(page: Page, note: str) -> None:
     page.get_by_label("Note on this ranking").fill("")
     page.get_by_label("Note on this ranking").press_sequentially(note)
     expect(page.locator("#saved")).to_contain_text("Saved ")
-    page.wait_for_function("!Object.keys(localStorage).some((key) => key.startsWith('plumbline.work.'))")
+    page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('plumbline.work.'))")
     assert Assignment.objects.get().draft["note"] == note

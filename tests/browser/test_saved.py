@@ -29,7 +29,7 @@ def test_a_refused_draft_that_is_taken_back_leaves_what_is_saved(page):
 
 def test_what_was_saved_while_more_was_typed_and_taken_back(page):
     held = []
-    page.route("**/draft/", lambda route: held.append(route))
+    page.route("**/draft/", lambda route: route.fallback() if held else held.append(route))
     with page.expect_request("**/draft/"):
         page.get_by_label("Your answer").press_sequentially("c")
     page.get_by_label("Your answer").press_sequentially("d")
@@ -37,6 +37,7 @@ def test_what_was_saved_while_more_was_typed_and_taken_back(page):
         held[0].continue_()
     page.get_by_label("Your answer").press("Backspace")
     expect(page.locator("#saved")).to_contain_text("Saved ")
+    page.wait_for_function("() => Object.keys(localStorage).length === 0")  # the server has it all
     assert Assignment.objects.get().draft == {"text": "abc"}
 
 
@@ -48,7 +49,22 @@ def test_what_is_typed_after_a_lost_answer_and_a_change_taken_back_is_saved(page
         page.get_by_label("Your answer").press("Backspace")
     expect(page.locator("#saved")).to_contain_text("Saved ")
     assert Assignment.objects.get().draft == {"text": "ab"}
-    page.get_by_label("Your answer").press_sequentially("d")
-    expect(page.locator("#saved")).to_have_text("Saving…")
-    expect(page.locator("#saved")).to_contain_text("Saved ")
+    with page.expect_response("**/draft/"):
+        page.get_by_label("Your answer").press_sequentially("d")
+    page.wait_for_function("() => Object.keys(localStorage).length === 0")
     assert Assignment.objects.get().draft == {"text": "abd"}
+
+
+def test_nothing_is_said_to_be_saved_while_drafts_and_submits_do_not_arrive(page):
+    with cut_off(page, "**/draft/", arrives=False), cut_off(page, page.url, arrives=False):
+        page.get_by_label("Your answer").press_sequentially("c")
+        expect(page.locator("#saved")).to_have_text("Not saved, trying again")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#away")).to_contain_text("Not sent: no answer from the server.")
+        expect(page.locator("#saved.bad")).to_have_text("Not saved, trying again")
+        page.get_by_role("button", name="Go on working on it").click()
+        page.get_by_label("Your answer").press_sequentially("d")
+        expect(page.locator("#saved.bad")).to_have_text("Not saved, trying again")
+    expect(page.locator("#saved:not(.bad)")).to_contain_text("Saved ")
+    page.wait_for_function("() => Object.keys(localStorage).length === 0")
+    assert Assignment.objects.get().draft == {"text": "abcd"}

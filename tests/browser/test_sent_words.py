@@ -81,7 +81,7 @@ def test_a_page_of_something_in_between_takes_nothing_away(open_page, people):
 
 
 def test_an_answer_that_does_not_come_in_time_is_told_of(desk):
-    desk.locator(".thread form").evaluate("(form) => form.setAttribute('hx-request', '{\"timeout\": 300}')")
+    desk.locator(".thread form").evaluate("(form) => form.setAttribute('hx-request', '{\"timeout\": 3000}')")
     held = []
     desk.route("**/talk/", lambda route: held.append(route))
     desk.get_by_label(ASK).fill(QUESTION)
@@ -98,7 +98,7 @@ def test_a_browser_that_keeps_nothing_says_so(desk):
     desk.get_by_label(ASK).fill(QUESTION)
     desk.context.set_offline(True)
     ask(desk)
-    expect(desk.locator(".told")).to_contain_text("This browser keeps nothing: copy what you wrote")
+    expect(desk.locator(".told")).to_contain_text("It is kept nowhere: copy what you wrote")
     desk.context.set_offline(False)
 
 
@@ -250,8 +250,14 @@ def test_one_form_of_a_page_is_sent_at_a_time(open_page, people):
     question_ask(assignment=assignment, labeler=ada, text=QUESTION)
     page = open_page(f"/talk/{project.slug}/{assignment.task_id}/", mia)
     ready(page)
-    held = []
-    page.route(page.url, lambda route: held.append(route) if route.request.method == "POST" else route.fallback())
+    held, asked = [], []
+
+    def hold(route):
+        if route.request.method == "POST":
+            asked.append(route)
+        held.append(route) if route.request.method == "POST" and len(held) < 2 else route.fallback()
+
+    page.route(page.url, hold)
     page.get_by_label("Answer ada").fill("A kind, not a brand.")
     page.get_by_label("Say something to everyone").fill("Soap is on the list.")
     with page.expect_request(page.url):
@@ -259,13 +265,31 @@ def test_one_form_of_a_page_is_sent_at_a_time(open_page, people):
     page.get_by_role("button", name="Say it to all").click()
     expect(page.locator("form.give .told")).to_contain_text("Something else on this page is being sent")
     page.get_by_role("button", name="Answer", exact=True).click()  # nor the same again
-    held[0].continue_()
-    expect(page.locator(".post")).to_have_count(2)
-    assert len(held) == 1
-    expect(page.get_by_label("Say something to everyone")).to_have_value("Soap is on the list.")
-    with page.expect_request(page.url):
-        page.get_by_role("button", name="Say it to all").click()
+    held[0].abort()
+    expect(page.locator(".told.bad")).to_contain_text("it is not known whether it was sent")
+    expect(page.locator("form.give .told")).to_have_text("")
+    page.get_by_role("button", name="Answer", exact=True).click()
+    while len(held) < 2:
+        page.wait_for_timeout(20)
     held[1].continue_()
+    expect(page.locator(".post")).to_have_count(2)
+    expect(page.get_by_label("Say something to everyone")).to_have_value("Soap is on the list.")
+    page.get_by_role("button", name="Say it to all").click()
     expect(page.locator(".post")).to_have_count(3)
+    assert len(asked) == 3  # the first, the first again, and the other
     assert Post.objects.count() == 3
     assert kept(page) == []
+
+
+def test_a_question_that_was_refused_in_one_tab_stays_in_the_other(desk):
+    long = "why " * 1300
+    desk.get_by_label(ASK).fill(long)
+    other = desk.context.new_page()
+    other.goto(desk.url)
+    expect(other.get_by_label(ASK)).to_have_value(long)
+    ready(other)
+    ask(other)
+    expect(other.get_by_role("alert").filter(has_text="5,199 characters long")).to_be_visible()
+    expect(other.get_by_label(ASK)).to_have_value(long)
+    expect(desk.get_by_label(ASK)).to_have_value(long)
+    assert kept(desk) == [long]

@@ -64,3 +64,21 @@ def test_the_thread_that_cannot_be_loaded_leaves_the_form(open_page, people):
     page.context.set_offline(False)
     ask(page)
     expect(page.locator(".post")).to_contain_text(QUESTION)
+    expect(page.locator(".not-loaded")).to_have_count(0)
+
+
+def test_a_page_of_something_in_between_leaves_what_was_said(desk, people):
+    project, ada, _, assignment = people
+    question_ask(assignment=assignment, labeler=ada, text=QUESTION)
+    fold = desk.get_by_text("Ask the team about this task")
+    fold.click()
+    fold.click()
+    expect(desk.locator(".post")).to_contain_text(QUESTION)
+    fold.click()
+    hotel = "<main>Sign in to the hotel's network</main>"
+    desk.route("**/talk/", lambda route: route.fulfill(body=hotel, content_type="text/html"))
+    fold.click()
+    expect(desk.locator(".not-loaded")).to_have_text(
+        "What was said so far cannot be loaded: another page came as the answer."
+    )
+    expect(desk.locator(".post")).to_contain_text(QUESTION)

@@ -55,13 +55,24 @@ def test_every_budget_is_one_that_the_engine_accepts(name, stage):
 
 
 @pytest.mark.parametrize(
-    ("gflops", "share"), [(390.0, 1.0), (300.0, 1.0), (260.0, 0.9), (160.0, 0.5), (60.0, 0.2), (5.0, 0.2)]
+    ("gflops", "share", "tokens", "episodes"),  # episodes in batches of 32: 6 in all
+    [
+        (390.0, 1.0, 40_000, 192),
+        (300.0, 1.0, 40_000, 192),
+        (245.0, 0.8, 32_000, 160),
+        (160.0, 0.5, 20_000, 96),
+        (90.0, 0.3, 12_000, 64),
+        (5.0, 0.2, 8_000, 32),
+    ],
 )
-def test_a_slow_machine_gets_the_part_of_the_short_budget_that_it_does_in_time(tmp_path, gflops, share):
+def test_a_slow_machine_gets_the_part_of_the_short_budget_that_it_does_in_time(
+    tmp_path, gflops, share, tokens, episodes
+):
     machine = Machine("cpu", "fp32", gflops)
     plan = Plan(tmp_path, tmp_path, tmp_path, tmp_path, machine=machine)
     assert machine.share == share
-    assert plan.settings("ppo")["episodes"] == int(192 * share)
+    assert plan.settings("sft") == {"max_train_tokens": tokens, "max_eval_tokens": 8_000}
+    assert plan.settings("ppo") == {"episodes": episodes, "eval_prompts": 16}
     assert plan.settings("sample") == BUDGETS[FITTED]["sample"]
     assert plan.said == f"short, {share:.0%} of it, for {gflops:.0f} GFLOP/s in fp32 on cpu"
 

@@ -213,7 +213,8 @@ def test_htmx_asks_for_rows_and_threads_alone(ada, mia, written):
         assert "<html" not in rows
         assert "basil" in rows
     thread = ada.post(f"/label/a/{written.pk}/talk/", {"text": " "}, headers={"HX-Request": "true"})
-    assert thread.status_code == 200
+    assert thread.status_code == 400
+    assert "<html" not in thread.content.decode()
     assert "The question is empty; write it first." in thread.content.decode()
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from config.demo.budget import BUDGETS, FITTED
 from config.demo.client import Client
-from config.demo.machine import look
+from config.demo.machine import CannotLook, look
 from config.demo.progress import Progress, StageFailed
 from config.demo.report import table
 from config.demo.stages import Plan, main_job
@@ -49,19 +50,26 @@ class Command(BaseCommand):
             runs=settings.RUNS_DIR,
             logs=settings.VAR / "log",
             budget=options["budget"],
-            machine=look(settings.BASE_DIR) if options["budget"] == FITTED else None,
         )
         try:
-            with Lock(settings.VAR / "demo.lock", str(os.getpid())), _platform() as (site, own):
-                self._demo(site, plan, is_stopping=own is not None and options["exit"])
-                if own is not None and not options["exit"]:
-                    self.stdout.write("\nThe platform keeps serving; Ctrl-C stops it.")
-                    with contextlib.suppress(KeyboardInterrupt):
-                        own.wait()
+            with Lock(settings.VAR / "demo.lock", str(os.getpid())):
+                if plan.budget == FITTED:
+                    plan = replace(plan, machine=look(settings.BASE_DIR))
+                self._run(plan, options["exit"])
         except TakenError as error:
             raise CommandError(f"A demo runs already (process {error.note}).") from None
+        except CannotLook as error:
+            raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped.") from None
+
+    def _run(self, plan: Plan, is_to_exit: bool) -> None:
+        with _platform() as (site, own):
+            self._demo(site, plan, is_stopping=own is not None and is_to_exit)
+            if own is not None and not is_to_exit:
+                self.stdout.write("\nThe platform keeps serving; Ctrl-C stops it.")
+                with contextlib.suppress(KeyboardInterrupt):
+                    own.wait()
 
     def _demo(self, site: str, plan: Plan, *, is_stopping: bool) -> None:
         # The one thing that does not go over HTTP: a first token, for whoever may run commands on this machine.
