@@ -37,6 +37,7 @@
     }
     onItsWay = field;
     hasLeft = navigator.onLine;
+    for (const old of document.querySelectorAll(".note.refused")) old.remove(); // it was about what stood there before
     tell(field, "");
     keep(field, hasLeft && !isWithoutWords(event));
     hold(field, true);

@@ -136,6 +136,10 @@ def test_feedback_without_network_is_kept_and_a_refused_one_keeps_its_grade(open
     expect(page.get_by_role("alert").filter(has_text="5,499 characters long")).to_be_visible()
     expect(page.locator("[name=grade]:checked")).to_have_value("6")
     words.fill("Clear, and a little long.")
+    with cut_off(page, page.url, arrives=False):
+        page.get_by_role("button", name="Send feedback").click()
+        expect(page.locator(".told.bad")).to_contain_text("it is not known whether it was sent")
+    expect(page.get_by_role("alert").filter(has_text="5,499 characters long")).to_have_count(0)
     page.get_by_role("button", name="Send feedback").click()
     expect(page.locator("#messages")).to_contain_text("ada will see it")
     expect(words).to_have_value("")
