@@ -35,6 +35,8 @@ def test_a_flag_after_the_session_ended_is_sent_once_signed_in_elsewhere(desk):
     ask(desk, "Flag the task")
     expect(desk.locator(".told")).to_contain_text("Not sent: you were signed out")
     assert desk.url == here
+    # Else a reload would say that it was sent and may have arrived.
+    assert desk.evaluate("Object.values(localStorage).map((entry) => JSON.parse(entry).isSent)") == [False]
     with desk.context.expect_page() as opened:
         desk.locator(".told").get_by_role("link", name="Sign in in a new tab").click()
     sign_in(opened.value, "ada", "plumb the depths")
